@@ -1,0 +1,34 @@
+/** One transform for all projects: TypeScript as it is, by swc, in native ESM. */
+const base = {
+  testEnvironment: '<rootDir>/test/support/realm-environment.mjs',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      { swcrc: false, sourceMaps: 'inline', jsc: { parser: { syntax: 'typescript' }, target: 'es2024' } },
+    ],
+  },
+  modulePathIgnorePatterns: ['<rootDir>/.state/', '/dist/'],
+};
+
+export default {
+  projects: [
+    {
+      ...base,
+      displayName: 'unit',
+      testMatch: [
+        '<rootDir>/{packages,services,infra}/*/src/**/*.test.ts',
+        '<rootDir>/models/src/**/*.test.ts',
+        '<rootDir>/test/tidy/*.test.ts',
+      ],
+    },
+    { ...base, displayName: 'contract', testMatch: ['<rootDir>/test/contract/**/*.test.ts'] },
+    {
+      ...base,
+      displayName: 'integration',
+      testMatch: ['<rootDir>/test/integration/**/*.test.ts'],
+      testTimeout: 120000,
+    },
+  ],
+  testTimeout: 20000,
+};
