@@ -1,0 +1,17 @@
+export {
+  type BusStatus,
+  type Cause,
+  type ConsumerOptions,
+  type Delivery,
+  hasType,
+  type Incoming,
+  type MessageBus,
+  type Outgoing,
+  type PublishDurableOptions,
+  type Published,
+  type PullConsumer,
+  type RequestOptions,
+  type Stored,
+  type StreamState,
+  type Subscription,
+} from './message-bus.ts';
