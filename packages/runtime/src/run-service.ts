@@ -1,0 +1,136 @@
+import { Failure } from '@meridian/failure';
+import { z } from 'zod';
+import { type Clock, systemClock } from './clock.ts';
+import { commonConfig, parseConfig } from './config.ts';
+import { type Component, Lifecycle } from './lifecycle.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { type Random, systemRandom } from './random.ts';
+import { startTelemetry, type Telemetry } from './telemetry.ts';
+
+/** What a service's composition gets from the process it runs in. */
+export interface ServiceContext<C> {
+  readonly config: C;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly telemetry: Telemetry;
+}
+
+export interface ServiceComposition {
+  /** In the order of their start. */
+  readonly components: Component[];
+  /** Merged into the ready message, e.g. the ports that were taken. Called once everything runs. */
+  readonly info?: () => Record<string, unknown>;
+}
+
+export interface Service<S extends z.ZodObject> {
+  readonly name: string;
+  /** Contains `commonConfig`. */
+  readonly schema: S;
+  readonly compose: (context: ServiceContext<Readonly<z.output<S>>>) => Promise<ServiceComposition>;
+}
+
+/** For stopping one component: closing sockets and files, not finishing work. */
+const STOP_TIMEOUT_MS = 5_000;
+/** For the last spans; the process must not hang on an exporter that does not answer. */
+const TELEMETRY_TIMEOUT_MS = 2_000;
+
+/**
+ * The one way in which a service process lives.
+ *
+ * 1. The configuration is read first; if anything in it is wrong the process ends with code 1 before it touches anything.
+ * 2. `ready` is logged, and sent to a parent that has an IPC channel, only when every component runs.
+ * 3. SIGTERM, SIGINT or the parent's end drain, then stop; a second signal ends the process at once.
+ * 4. A broken invariant or an unhandled rejection ends the process with code 1: its state can no longer be trusted.
+ */
+export async function runService<S extends z.ZodObject>(service: Service<S>): Promise<void> {
+  const { config, common } = readConfig(service);
+  const logger = createLogger({ name: service.name, region: common.region, level: common.logLevel });
+  crashOnBrokenInvariants(logger);
+  const telemetry = startTelemetry({
+    service: service.name,
+    region: common.region,
+    replica: common.replica,
+    sampleRatio: common.traceSampleRatio,
+    otlpUrl: common.otlpUrl,
+    metricsListen: common.metricsListen,
+  });
+  try {
+    await telemetry.listening;
+    const context = { config, logger, clock: systemClock, random: systemRandom, telemetry };
+    const { components, info } = await service.compose(context);
+    const lifecycle = new Lifecycle(components, {
+      drainTimeoutMs: common.drainTimeoutMs,
+      stopTimeoutMs: STOP_TIMEOUT_MS,
+      logger,
+      clock: systemClock,
+    });
+    stopOnSignal(lifecycle, telemetry, logger);
+    await lifecycle.start();
+    announce(
+      { ...(telemetry.prometheusPort !== undefined && { metricsPort: telemetry.prometheusPort }), ...info?.() },
+      logger,
+    );
+  } catch (error) {
+    const failure = Failure.from(error);
+    // During a shutdown the signal handler decides the exit code.
+    if (failure.code === 'CANCELLED') return;
+    logger.fatal({ err: error }, `could not start: ${failure.code === 'INTERNAL' ? String(error) : failure.message}`);
+    process.exit(1);
+  }
+}
+
+function readConfig<S extends z.ZodObject>(service: Service<S>) {
+  try {
+    const config = parseConfig(service.schema, process.env);
+    return { config, common: parseConfig(z.object(commonConfig), process.env) };
+  } catch (error) {
+    process.stderr.write(`${service.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    return process.exit(1);
+  }
+}
+
+function announce(info: Record<string, unknown>, logger: Logger): void {
+  logger.info(info, 'ready');
+  process.send?.({ type: 'ready', ...info });
+}
+
+function stopOnSignal(lifecycle: Lifecycle, telemetry: Telemetry, logger: Logger): void {
+  let stopping = false;
+  const stop = (cause: string) => {
+    if (stopping) {
+      if (cause !== 'parent') process.exit(1);
+      return;
+    }
+    stopping = true;
+    logger.info({ cause }, 'stopping');
+    void shutDown(lifecycle, telemetry, logger).then((code) => process.exit(code));
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+  // Without its parent nobody would ever stop this process.
+  if (process.send !== undefined) process.on('disconnect', () => stop('parent'));
+}
+
+async function shutDown(lifecycle: Lifecycle, telemetry: Telemetry, logger: Logger): Promise<0 | 1> {
+  let code: 0 | 1 = 0;
+  try {
+    await lifecycle.shutdown();
+  } catch (error) {
+    logger.error({ err: error }, 'stopped with failures');
+    code = 1;
+  }
+  const flushed = telemetry.flush().then(() => telemetry.shutdown());
+  await Promise.race([flushed.catch(() => undefined), systemClock.sleep(TELEMETRY_TIMEOUT_MS)]);
+  logger.info({ code }, 'stopped');
+  return code;
+}
+
+function crashOnBrokenInvariants(logger: Logger): void {
+  const crash = (kind: string) => (error: unknown) => {
+    logger.fatal({ err: error }, kind);
+    process.exit(1);
+  };
+  process.on('uncaughtException', crash('uncaught exception'));
+  process.on('unhandledRejection', crash('unhandled rejection'));
+}
