@@ -33,6 +33,25 @@ const SOURCE = /^\/[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}\/[A-Za-z0-9_-]{1,63}$/;
 const TENANT = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
+/** Whether the text may be an event's id. */
+export function isEventId(text: string): boolean {
+  return ID.test(text);
+}
+
+/** Whether the text may be an event's source: `/<region>/<service>/<replica>`. */
+export function isEventSource(text: string): boolean {
+  return SOURCE.test(text);
+}
+
+export function isTenant(text: string): boolean {
+  return TENANT.test(text);
+}
+
+/** The region part of a source that `isEventSource` accepts. */
+export function regionOfSource(source: string): string {
+  return source.slice(1, source.indexOf('/', 1));
+}
+
 /** Headers as the transport's adapter wants them: name and value, in a fixed order. */
 export function encodeEnvelope(envelope: Envelope): [name: string, value: string][] {
   const headers: [string, string][] = [

@@ -1,4 +1,13 @@
-export { CAUSES_MAX, decodeEnvelope, type Envelope, encodeEnvelope } from './envelope.ts';
+export {
+  CAUSES_MAX,
+  decodeEnvelope,
+  type Envelope,
+  encodeEnvelope,
+  isEventId,
+  isEventSource,
+  isTenant,
+  regionOfSource,
+} from './envelope.ts';
 export { EVENT_TYPES, type EventData, type EventType, isEventType } from './event-types.ts';
 export { PRIORITY_CLASSES, type PriorityClassName, STREAMS, type StreamRow, taskConsumer } from './streams.ts';
 export {
