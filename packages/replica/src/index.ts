@@ -1,0 +1,13 @@
+export {
+  compareDots,
+  currentValue,
+  type Entry,
+  hasSameContent,
+  isConflicted,
+  type Version,
+  winnerOf,
+} from './entry.ts';
+export { decodeEntry, encodeEntry, KEY_CHARS_MAX, VERSIONS_MAX } from './entry-codec.ts';
+export { type ModelEntry, ModelIndex } from './model-index.ts';
+export { Replica, type ReplicaOptions, WAITERS_MAX } from './replica.ts';
+export { MODEL_PREFIX, modelKey, parseStateKey, READY_PREFIX, readyKey, type StateKey } from './state-key.ts';
