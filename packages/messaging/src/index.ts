@@ -1,8 +1,10 @@
+export { Emitter, type EmitterOptions } from './emitter.ts';
 export {
   type BusStatus,
   type Cause,
   type ConsumerOptions,
   type Delivery,
+  FETCH_MAX,
   hasType,
   type Incoming,
   type MessageBus,
@@ -15,3 +17,6 @@ export {
   type StreamState,
   type Subscription,
 } from './message-bus.ts';
+export { NatsAdmin, streamConfig, streamSubject } from './nats-admin.ts';
+export { connectNats, NatsBus, type NatsBusOptions } from './nats-bus.ts';
+export type { NatsDialOptions, TlsFiles } from './nats-dial.ts';

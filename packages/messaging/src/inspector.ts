@@ -81,7 +81,7 @@ export class Inspector {
     try {
       checkSize(raw.data, CORE_MESSAGE_BYTES_MAX);
       const envelope = decodeEnvelope(raw.header);
-      const target = parsed?.parts['target'];
+      const target = parsed?.parts.target;
       if (target !== undefined && regionOfSource(envelope.source) !== target)
         throw invalid('SOURCE', `answered by ${envelope.source}`);
       if (envelope.type !== replyType) throw invalid('TYPE', `answered with ${envelope.type}`);
@@ -96,7 +96,7 @@ export class Inspector {
 
   #reportThrown(thrown: unknown, kind: string, subject: string): void {
     const failure = Failure.from(thrown);
-    const reason = failure.reason === 'ENVELOPE_INVALID' ? 'ENVELOPE' : (failure.details['invalid'] ?? 'ENVELOPE');
+    const reason = failure.reason === 'ENVELOPE_INVALID' ? 'ENVELOPE' : (failure.details.invalid ?? 'ENVELOPE');
     this.#report(reason, kind, subject, failure.message);
   }
 
@@ -122,7 +122,7 @@ function checkSize(data: Uint8Array, bytesMax: number): void {
 
 /** Subjects that name their origin are believed only from that region. */
 function checkOrigin(envelope: Envelope, parsed: ParsedSubject): void {
-  const origin = parsed.parts['origin'];
+  const origin = parsed.parts.origin;
   if (origin !== undefined && regionOfSource(envelope.source) !== origin)
     throw invalid('SOURCE', `${envelope.source} on a subject of ${origin}`);
 }

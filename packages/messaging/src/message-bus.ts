@@ -68,7 +68,7 @@ export interface Subscription {
 }
 
 export interface PublishDurableOptions {
-  /** `Nats-Msg-Id`: the stream keeps only the first within its duplicate window. Default: the event's id. */
+  /** `Nats-Msg-Id`: the stream keeps only the first within its duplicate window (2 min). Default: none, no check. */
   readonly messageId?: string;
   /** Compare-and-set: the sequence of the subject's last message, 0 for none. */
   readonly expectedLastSubjectSequence?: number;
@@ -92,6 +92,9 @@ export interface ConsumerOptions<T extends EventType> {
   readonly maxDeliver: number;
   readonly maxAckPending: number;
 }
+
+/** Most deliveries of one fetch. */
+export const FETCH_MAX = 1000;
 
 export interface PullConsumer<T extends EventType = EventType> {
   /**

@@ -1,0 +1,149 @@
+import { type EventType, STREAMS, type StreamName } from '@meridian/contracts';
+import { assert, Failure } from '@meridian/failure';
+import type { Clock } from '@meridian/runtime';
+import type { Msg } from '@nats-io/transport-node';
+import type { Inspector } from './inspector.ts';
+import { type JetStreamApi, nanoseconds, parseAckSubject } from './jetstream-api.ts';
+import type { Stored } from './message-bus.ts';
+import { blockReader, rawMessage } from './nats-message.ts';
+import { Pull, PullInbox } from './nats-pull.ts';
+import type { NatsSession } from './nats-session.ts';
+
+/** Bounds of one pull: what a reader may hold that has not been taken yet. */
+const BATCH = 256;
+const BATCH_BYTES_MAX = 8 * 2 ** 20;
+/** "Nothing is left" comes from a count that brokers sometimes get wrong; given time, they look instead. */
+const LOOK_MS = 50;
+/** The consumer forgets itself after this long without a pull; it is not deleted, which would need a permission. */
+const INACTIVE_MS = 10_000;
+
+export interface StreamReadOptions<T extends EventType> {
+  readonly session: NatsSession;
+  readonly api: JetStreamApi;
+  readonly inspector: Inspector;
+  readonly clock: Clock;
+  readonly stream: StreamName;
+  readonly filter: string;
+  readonly wanted: ReadonlySet<T>;
+}
+
+/**
+ * Reads the last message of every subject through a passing consumer in the broker's memory.
+ * @throws Failure UNAVAILABLE / DISCONNECTED, NO_ANSWER or READ_INCOMPLETE
+ */
+export async function* readLast<T extends EventType>(
+  options: StreamReadOptions<T>,
+): AsyncGenerator<Stored<T>, void, undefined> {
+  const { session, api, stream } = options;
+  const name = `read_${session.newInbox().split('.').slice(1).join('_')}`;
+  const { num_pending: waiting } = await api.createConsumer(stream, {
+    name,
+    ack_policy: 'none',
+    deliver_policy: keepsOnlyLast(stream) ? 'all' : 'last_per_subject',
+    replay_policy: 'instant',
+    filter_subject: options.filter,
+    inactive_threshold: nanoseconds(INACTIVE_MS),
+    mem_storage: true,
+    num_replicas: 1,
+  });
+  if (waiting === 0) return;
+  const reading: Reading = { inbox: new PullInbox(session, () => undefined), name, consumerSequence: 0 };
+  try {
+    // Only the middle pull waits, and only once: a stream that is written all the time must not hold the reader.
+    while (!(yield* readBatch(options, reading, 0)));
+    yield* readBatch(options, reading, LOOK_MS);
+    while (!(yield* readBatch(options, reading, 0)));
+  } finally {
+    reading.inbox.discard();
+  }
+}
+
+/** Reading all of such a stream is cheaper for the broker than to look for the last ones. */
+function keepsOnlyLast(stream: StreamName): boolean {
+  return STREAMS.some((row) => row.name === stream && row.messagesPerSubjectMax === 1);
+}
+
+interface Reading {
+  readonly inbox: PullInbox;
+  readonly name: string;
+  /** Of the last message. */
+  consumerSequence: number;
+}
+
+/** @returns whether nothing was left */
+async function* readBatch<T extends EventType>(
+  options: StreamReadOptions<T>,
+  reading: Reading,
+  expiresMs: number,
+): AsyncGenerator<Stored<T>, boolean, undefined> {
+  const request = {
+    subject: `$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${reading.name}`,
+    batch: BATCH,
+    bytesMax: BATCH_BYTES_MAX,
+    expiresMs,
+  };
+  const pull = new Pull(reading.inbox, request, options.session, options.clock);
+  try {
+    while (true) {
+      const message = pull.take();
+      if (message !== undefined) {
+        const stored = accept(options, message, reading);
+        if (stored !== undefined) yield stored;
+      } else if (pull.end === undefined) await pull.changed();
+      else break;
+    }
+  } finally {
+    pull.leave();
+  }
+  if (pull.end instanceof Failure) throw pull.end;
+  if (pull.end === 'silent' || (pull.end === 'size' && pull.received === 0))
+    throw incomplete('the broker sends nothing more');
+  return pull.end === 'expired';
+}
+
+function accept<T extends EventType>(
+  options: StreamReadOptions<T>,
+  message: Msg,
+  reading: Reading,
+): Stored<T> | undefined {
+  const info = parseAckSubject(message.reply ?? '');
+  assert(info !== undefined, 'a delivery of JetStream has an ack subject');
+  // Nothing is delivered twice to a consumer without acks: a gap would be lost without a word.
+  if (info.consumerSequence !== reading.consumerSequence + 1) throw incomplete('a message did not arrive');
+  reading.consumerSequence = info.consumerSequence;
+  const verdict = options.inspector.inspect(rawMessage(message), options.wanted, true);
+  return typeof verdict === 'string' ? undefined : { ...verdict, sequence: info.streamSequence };
+}
+
+/** @throws Failure DATA_LOSS / STORED_INVALID; what the JetStream API throws */
+export async function readLastOf<T extends EventType>(
+  api: JetStreamApi,
+  inspector: Inspector,
+  stream: StreamName,
+  subject: string,
+  wanted: ReadonlySet<T>,
+): Promise<Stored<T> | undefined> {
+  const found = await api.lastMessage(stream, subject).catch((thrown: unknown) => {
+    if (thrown instanceof Failure && thrown.reason === 'MESSAGE_MISSING') return undefined;
+    throw thrown;
+  });
+  if (found === undefined) return undefined;
+  const { message } = found;
+  const raw = {
+    subject: message.subject,
+    header: blockReader(Buffer.from(message.hdrs ?? '', 'base64')),
+    data: Buffer.from(message.data ?? '', 'base64'),
+  };
+  const verdict = inspector.inspect(raw, wanted, true);
+  if (typeof verdict === 'string')
+    throw new Failure('DATA_LOSS', `the last message of ${subject} is not what is expected there: ${verdict}`, {
+      reason: 'STORED_INVALID',
+    });
+  return { ...verdict, sequence: message.seq };
+}
+
+function incomplete(problem: string): Failure {
+  return new Failure('UNAVAILABLE', `the stream could not be read to its end: ${problem}`, {
+    reason: 'READ_INCOMPLETE',
+  });
+}
