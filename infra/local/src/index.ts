@@ -1,0 +1,13 @@
+export { controlCommands } from './commands.ts';
+export { ControlServer } from './control-server.ts';
+export { forgetRegion, initializeRegion, type StreamAdministration } from './initialize-region.ts';
+export { ManagedProcess, type ProcessPorts, type ProcessSpec, type ProcessState } from './managed-process.ts';
+export { fetchSamplePhotographs, findNatsServer } from './nats-binary.ts';
+export { statePaths } from './paths.ts';
+export { Progress } from './progress.ts';
+export { awaitModels } from './ready.ts';
+export type { LocalRegion } from './region.ts';
+export { readSamples, type Sample } from './samples.ts';
+export { type Provisioned, provision, type ProvisionOptions } from './settings.ts';
+export { type Shown, showSamples } from './showcase.ts';
+export { LocalSystem, type SystemOptions } from './system.ts';

@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { formatTable } from '@meridian/cli';
+import { RegionHealth, type RegionView, RegionService } from '@meridian/contracts/region';
+import { StateService } from '@meridian/contracts/state';
+import { Failure } from '@meridian/failure';
+import { DEFAULT_MODEL } from '@meridian/models';
+import { createChannel, createClient, loadTls } from '@meridian/rpc';
+import type { Clock } from '@meridian/runtime';
+import type { LocalSystem } from './system.ts';
+
+const MODELS_TIMEOUT_MS = 120_000;
+const ASK_INTERVAL_MS = 200;
+const WINDOW_BYTES = 2 ** 20;
+
+/**
+ * Waits until the default model is ready in every region that is up, as each of them sees it.
+ * @throws Failure UNAVAILABLE / MODELS_NOT_READY that names the regions which are not.
+ */
+export async function awaitModels(system: LocalSystem, clock: Clock): Promise<void> {
+  const untilMs = clock.monotonicMs() + MODELS_TIMEOUT_MS;
+  const up = [...system.regions.values()].filter((region) => region.state === 'up').map((region) => region.name);
+  for (const observer of up) {
+    let missing = up;
+    while (missing.length > 0) {
+      const views = await regionViews(system, observer).catch(() => []);
+      const digest = await defaultDigest(system, observer).catch(() => undefined);
+      missing = up.filter((name) => !isReady(views.find((view) => view.name === name), digest));
+      if (missing.length === 0) break;
+      if (clock.monotonicMs() > untilMs)
+        throw new Failure('UNAVAILABLE', `${DEFAULT_MODEL} is not ready in ${missing.join(', ')}; see ${system.paths.logs}`, {
+          reason: 'MODELS_NOT_READY',
+        });
+      await clock.sleep(ASK_INTERVAL_MS);
+    }
+  }
+}
+
+function isReady(view: RegionView | undefined, digest: string | undefined): boolean {
+  return (
+    view !== undefined &&
+    digest !== undefined &&
+    view.health === RegionHealth.UP &&
+    view.workers > 0 &&
+    view.modelDigests.includes(digest)
+  );
+}
+
+async function regionViews(system: LocalSystem, observer: string): Promise<readonly RegionView[]> {
+  return withClientChannel(system, system.schedulerAddress(observer), async (channel) => {
+    const client = createClient(RegionService, channel);
+    return (await client.listRegions({}, { timeoutMs: 2000 })).regions;
+  });
+}
+
+async function modelsOf(system: LocalSystem, region: string): Promise<{ name: string; modelDigest: string; readyRegions: string[] }[]> {
+  return withClientChannel(system, system.syncAddress(region), async (channel) => {
+    const client = createClient(StateService, channel);
+    return (await client.listModels({}, { timeoutMs: 2000 })).models;
+  });
+}
+
+async function defaultDigest(system: LocalSystem, region: string): Promise<string | undefined> {
+  return (await modelsOf(system, region)).find((model) => model.name === DEFAULT_MODEL)?.modelDigest;
+}
+
+async function withClientChannel<T>(
+  system: LocalSystem,
+  address: string,
+  use: (channel: ReturnType<typeof createChannel>) => Promise<T>,
+): Promise<T> {
+  const tls = await loadTls(join(system.paths.certificates, 'client'));
+  const channel = createChannel({ address, tls, windowBytes: WINDOW_BYTES });
+  try {
+    return await use(channel);
+  } finally {
+    channel.close();
+  }
+}
+
+/** The READY table: regions with services, ports and models; then the links. */
+export async function readyTable(system: LocalSystem): Promise<string> {
+  const rows = await Promise.all(
+    Array.from(system.regions.values(), async (region) => {
+      const { ports, instances } = region.settings.plan;
+      const models = region.state === 'up' ? await modelsOf(system, region.name).catch(() => []) : [];
+      const ready = models.filter((model) => model.readyRegions.includes(region.name)).map((model) => model.name);
+      return [
+        region.name,
+        region.state === 'up' ? 'READY' : region.state.toUpperCase(),
+        `broker ${instances.map(({ name }) => name).join(' ')}`,
+        `gRPC ${ports.scheduler} · NATS ${ports.client}`,
+        ready.join(' ') || region.problem,
+      ];
+    }),
+  );
+  const links = system.topology.links.map((link) => [
+    link.between.join(' – '),
+    `${link.roundTripMs} ms round trip`,
+    `${link.bandwidthMbps} Mbit/s`,
+  ]);
+  return `\n${formatTable(['region', 'state', 'processes', 'ports', 'models'], rows)}\n\n${formatTable(['link', 'delay', 'bandwidth'], links)}\n`;
+}

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import sharp from 'sharp';
+
+export interface Picture {
+  readonly name: string;
+  readonly bytes: Buffer;
+  /** Lower-case hexadecimal sha256. */
+  readonly digest: string;
+}
+
+/** Numbers from a seed: mulberry32. Written here so that the checker's material depends on nothing of the services. */
+function numbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/**
+ * `count` different JPEGs: crops (70 … 100 % of each side) and flips of real photographs, the same for the same seed.
+ * `edgePixels` is the longer side.
+ */
+export async function variations(
+  photographs: readonly string[],
+  count: number,
+  seed: number,
+  edgePixels = 480,
+): Promise<readonly Picture[]> {
+  const next = numbers(seed);
+  const pictures = new Map<string, Picture>();
+  while (pictures.size < count) {
+    const file = photographs[pictures.size % photographs.length];
+    if (file === undefined) throw new RangeError('no photographs');
+    const bytes = await variation(file, next, edgePixels);
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    pictures.set(digest, { name: `${pictures.size}-${file.slice(file.lastIndexOf('/') + 1)}`, bytes, digest });
+  }
+  return [...pictures.values()];
+}
+
+async function variation(file: string, next: () => number, edgePixels: number): Promise<Buffer> {
+  const { width, height } = await sharp(file).metadata();
+  const part = { width: Math.round(width * (0.7 + 0.3 * next())), height: Math.round(height * (0.7 + 0.3 * next())) };
+  const left = Math.floor((width - part.width) * next());
+  const top = Math.floor((height - part.height) * next());
+  const cropped = sharp(file).extract({ left, top, ...part });
+  if (next() < 0.5) cropped.flop();
+  return cropped
+    .flatten()
+    .resize(edgePixels, edgePixels, { fit: 'inside' })
+    .jpeg({ quality: 70 + Math.floor(20 * next()) })
+    .toBuffer();
+}
