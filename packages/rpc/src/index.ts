@@ -1,0 +1,21 @@
+export type { Cause } from './cause.ts';
+export { Channel, type ChannelSettings, createChannel } from './channel.ts';
+export { createClient } from './client.ts';
+export { MESSAGE_BYTES_MAX } from './message-codec.ts';
+export { Outbox } from './outbox.ts';
+export type { Peer, PeerRole } from './peer.ts';
+export type { AllowList } from './route.ts';
+export { RpcServer, type RpcServerOptions } from './server.ts';
+export type {
+  CallContext,
+  CallOptions,
+  Duplex,
+  DuplexOpener,
+  MethodCaller,
+  MethodHandler,
+  RpcClient,
+  ServiceHandlers,
+} from './service-types.ts';
+export { type CallStatus, failureFromStatus, statusFromFailure } from './status.ts';
+export { loadTls, type TlsFiles } from './tls.ts';
+export { WINDOW_BYTES_MAX, WINDOW_BYTES_MIN, windowBytes } from './window.ts';
