@@ -26,5 +26,8 @@ async function ownCpuMs(pid: number): Promise<number> {
 
 export async function childrenOf(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
-  return text.split(' ').filter((word) => word !== '').map(Number);
+  return text
+    .split(' ')
+    .filter((word) => word !== '')
+    .map(Number);
 }

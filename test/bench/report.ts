@@ -14,7 +14,12 @@ export interface Row {
 /** Prints the rows and writes them to `test/bench/results/<name>.json`. @returns whether every goal was met. */
 export async function report(name: string, startedAt: Date, rows: readonly Row[]): Promise<boolean> {
   const judged = rows.map((row) => ({ ...row, met: meets(row.value, row.goal) }));
-  const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? '', memoryBytes: totalmem(), node: process.version };
+  const machine = {
+    cpus: cpus().length,
+    model: cpus()[0]?.model ?? '',
+    memoryBytes: totalmem(),
+    node: process.version,
+  };
   const folder = join(import.meta.dirname, 'results');
   await mkdir(folder, { recursive: true });
   const text = JSON.stringify({ name, startedAt: startedAt.toISOString(), machine, rows: judged }, null, 2);
@@ -22,7 +27,9 @@ export async function report(name: string, startedAt: Date, rows: readonly Row[]
   for (const row of judged) {
     const peers = Object.entries(row.peers).map(([peer, value]) => `${peer} ${format(value)}`);
     const goal = row.goal === '' ? '' : `goal ${row.goal}: ${row.met ? 'met' : 'NOT met'}`;
-    process.stdout.write(`${row.metric.padEnd(44)} ${format(row.value).padStart(10)} ${row.unit.padEnd(8)} ${goal}  ${peers.join(' · ')}\n`);
+    process.stdout.write(
+      `${row.metric.padEnd(44)} ${format(row.value).padStart(10)} ${row.unit.padEnd(8)} ${goal}  ${peers.join(' · ')}\n`,
+    );
   }
   return judged.every((row) => row.met);
 }

@@ -1,4 +1,4 @@
-import { describe as group, expect, test } from '@jest/globals';
+import { expect, describe as group, test } from '@jest/globals';
 import { compare, isClean } from './checker.ts';
 
 const a = { digest: 'a', content: '1' };

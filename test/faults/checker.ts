@@ -40,6 +40,8 @@ export function isClean(verdict: Verdict): boolean {
 }
 
 export function describe(verdict: Verdict): string {
-  const parts = Object.entries(verdict).map(([name, digests]: [string, readonly string[]]) => `${digests.length} ${name}`);
+  const parts = Object.entries(verdict).map(
+    ([name, digests]: [string, readonly string[]]) => `${digests.length} ${name}`,
+  );
   return parts.join(', ');
 }

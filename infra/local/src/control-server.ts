@@ -50,7 +50,8 @@ export class ControlServer {
       if (buffered.length > LINE_BYTES_MAX) socket.destroy();
       const lines = buffered.split('\n');
       buffered = lines.pop() ?? '';
-      for (const line of lines) turn = turn.then(async () => void socket.write(`${JSON.stringify(await this.#answer(line))}\n`));
+      for (const line of lines)
+        turn = turn.then(async () => void socket.write(`${JSON.stringify(await this.#answer(line))}\n`));
     });
   }
 
@@ -59,7 +60,8 @@ export class ControlServer {
       const request: unknown = JSON.parse(line);
       const { command, arguments: given } = requestOf(request);
       const run = this.#commands[command];
-      if (run === undefined) throw new Failure('NOT_FOUND', `no command ${command}; there are ${Object.keys(this.#commands).join(', ')}`);
+      if (run === undefined)
+        throw new Failure('NOT_FOUND', `no command ${command}; there are ${Object.keys(this.#commands).join(', ')}`);
       return { ok: true, result: (await run(given)) ?? null };
     } catch (error) {
       return { ok: false, error: error instanceof SyntaxError ? 'not a JSON line' : Failure.from(error).message };

@@ -8,6 +8,6 @@ export { Progress } from './progress.ts';
 export { awaitModels } from './ready.ts';
 export type { LocalRegion } from './region.ts';
 export { readSamples, type Sample } from './samples.ts';
-export { type Provisioned, provision, type ProvisionOptions } from './settings.ts';
+export { type Provisioned, type ProvisionOptions, provision } from './settings.ts';
 export { type Shown, showSamples } from './showcase.ts';
 export { LocalSystem, type SystemOptions } from './system.ts';

@@ -41,11 +41,13 @@ async function startSystem(options: Options, provisioned: Provisioned, progress:
     natsServer: provisioned.natsServer,
     workers: options.workers,
     onChange: ({ name, text }) => progress.say(`${name}: ${text}`),
-    extraEnvironment: process.env.MERIDIAN_LOG_LEVEL === undefined ? {} : { MERIDIAN_LOG_LEVEL: process.env.MERIDIAN_LOG_LEVEL },
+    extraEnvironment:
+      process.env.MERIDIAN_LOG_LEVEL === undefined ? {} : { MERIDIAN_LOG_LEVEL: process.env.MERIDIAN_LOG_LEVEL },
   });
   stopOnSignals(system, progress);
   await progress.step('regions: brokers and services', () => system.start());
-  for (const region of system.regions.values()) if (region.problem !== '') progress.say(`${region.name}: ${region.problem}`);
+  for (const region of system.regions.values())
+    if (region.problem !== '') progress.say(`${region.name}: ${region.problem}`);
   await progress.step('models: loading in each region', () => awaitModels(system, systemClock));
   return system;
 }
@@ -101,7 +103,8 @@ function noSamples(provisioned: Provisioned): Failure {
 
 function fail(error: unknown): never {
   const failure = Failure.from(error);
-  const text = failure.code === 'INTERNAL' && failure.cause instanceof Error ? String(failure.cause.stack) : failure.message;
+  const text =
+    failure.code === 'INTERNAL' && failure.cause instanceof Error ? String(failure.cause.stack) : failure.message;
   process.stderr.write(`meridian: ${text}\n`);
   process.exit(1);
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, closeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { Failure } from '@meridian/failure';
 import { backoffMs, type Clock, type Random } from '@meridian/runtime';
 
@@ -52,10 +52,7 @@ export class ManagedProcess {
   #restarts: number[] = [];
   #info: Readonly<Record<string, unknown>> = {};
 
-  constructor(
-    spec: ProcessSpec,
-    ports: ProcessPorts,
-  ) {
+  constructor(spec: ProcessSpec, ports: ProcessPorts) {
     this.spec = spec;
     this.#clock = ports.clock;
     this.#random = ports.random;
@@ -162,7 +159,10 @@ export class ManagedProcess {
     this.#restarts = [...this.#restarts.filter((at) => now - at < RESTART_WINDOW_MS), now];
     if (this.#restarts.length > RESTARTS_MAX) {
       this.#settle('failed');
-      this.#onChange({ name: this.spec.name, text: `ended (${how}) too often and stays down; see ${this.spec.logFile}` });
+      this.#onChange({
+        name: this.spec.name,
+        text: `ended (${how}) too often and stays down; see ${this.spec.logFile}`,
+      });
       return;
     }
     this.#onChange({ name: this.spec.name, text: `ended (${how}); starting it again` });

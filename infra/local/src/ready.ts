@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { formatTable } from '@meridian/cli';
-import { RegionHealth, type RegionView, RegionService } from '@meridian/contracts/region';
+import { RegionHealth, RegionService, type RegionView } from '@meridian/contracts/region';
 import { StateService } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { DEFAULT_MODEL } from '@meridian/models';
@@ -24,12 +24,22 @@ export async function awaitModels(system: LocalSystem, clock: Clock): Promise<vo
     while (missing.length > 0) {
       const views = await regionViews(system, observer).catch(() => []);
       const digest = await defaultDigest(system, observer).catch(() => undefined);
-      missing = up.filter((name) => !isReady(views.find((view) => view.name === name), digest));
+      missing = up.filter(
+        (name) =>
+          !isReady(
+            views.find((view) => view.name === name),
+            digest,
+          ),
+      );
       if (missing.length === 0) break;
       if (clock.monotonicMs() > untilMs)
-        throw new Failure('UNAVAILABLE', `${DEFAULT_MODEL} is not ready in ${missing.join(', ')}; see ${system.paths.logs}`, {
-          reason: 'MODELS_NOT_READY',
-        });
+        throw new Failure(
+          'UNAVAILABLE',
+          `${DEFAULT_MODEL} is not ready in ${missing.join(', ')}; see ${system.paths.logs}`,
+          {
+            reason: 'MODELS_NOT_READY',
+          },
+        );
       await clock.sleep(ASK_INTERVAL_MS);
     }
   }
@@ -52,7 +62,10 @@ async function regionViews(system: LocalSystem, observer: string): Promise<reado
   });
 }
 
-async function modelsOf(system: LocalSystem, region: string): Promise<{ name: string; modelDigest: string; readyRegions: string[] }[]> {
+async function modelsOf(
+  system: LocalSystem,
+  region: string,
+): Promise<{ name: string; modelDigest: string; readyRegions: string[] }[]> {
   return withClientChannel(system, system.syncAddress(region), async (channel) => {
     const client = createClient(StateService, channel);
     return (await client.listModels({}, { timeoutMs: 2000 })).models;

@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { natsConfig } from '@meridian/nats-config';
-import { Failure } from '@meridian/failure';
-import type { Clock } from '@meridian/runtime';
 import type { Installation } from '@meridian/certificates';
+import { Failure } from '@meridian/failure';
+import { DEAD_ADDRESS, natsConfig } from '@meridian/nats-config';
+import type { Clock } from '@meridian/runtime';
 import type { Topology } from '@meridian/topology';
 import { forgetRegion, initializeRegion } from './initialize-region.ts';
 import { ManagedProcess, type ProcessPorts } from './managed-process.ts';
@@ -117,13 +117,20 @@ export class LocalRegion {
     const { plan, view, installation, auditor } = this.settings;
     const credentials = installation.regions[plan.region];
     if (credentials === undefined) throw new RangeError(`no credentials for ${plan.region}`);
+    const broker = credentials.certificates.broker;
     return natsConfig({
       topology: view,
       region: plan.region,
       listenHost: '127.0.0.1',
       ports: { client: plan.ports.client, leaf: plan.ports.leaf, monitor: plan.ports.monitor },
       storeDirectory: plan.paths.brokerStore,
-      certificates: credentials.certificates.broker,
+      certificates: {
+        ca: join(broker, 'ca.pem'),
+        cert: join(broker, 'cert.pem'),
+        key: join(broker, 'key.pem'),
+      },
+      // Brokers tell each other where they listen; that way would lead round the emulated links.
+      advertise: DEAD_ADDRESS,
       publicKeys: credentials.publicKeys,
       links: credentials.links,
       jetstreamKey: credentials.jetstreamKey,

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { ensureCatalogue } from '@meridian/models';
 import { parseTopology, type Topology } from '@meridian/topology';
 import { fetchSamplePhotographs, findNatsServer } from './nats-binary.ts';
+import { statePaths } from './paths.ts';
 import type { Progress } from './progress.ts';
 import { readSamples, type Sample } from './samples.ts';
-import { statePaths } from './paths.ts';
 
 export interface Provisioned {
   readonly topology: Topology;

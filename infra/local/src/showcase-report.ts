@@ -28,7 +28,9 @@ export async function printShowcase(
   const failed = all.filter((shown) => shown.problem !== '');
   for (const shown of failed) write(`  ${shown.sample.file} through ${shown.region}: ${shown.problem}`);
   const away = all.filter((shown) => shown.result !== undefined && shown.result.region !== shown.region).length;
-  write(`\n${all.length} recognitions, ${all.length - failed.length} right, ${failed.length} failed; ${away} ran outside their entry region.`);
+  write(
+    `\n${all.length} recognitions, ${all.length - failed.length} right, ${failed.length} failed; ${away} ran outside their entry region.`,
+  );
   return failed.length;
 }
 
@@ -44,7 +46,12 @@ function spread(shown: readonly Shown[]): string {
     const own = shown.filter((one) => one.region === entry);
     const times = own.map((one) => one.result?.timings?.totalMs ?? 0).sort((a, b) => a - b);
     const counts = regions.map((ran) => String(own.filter((one) => one.result?.region === ran).length));
-    return [entry, ...counts, `${(times[Math.floor(times.length / 2)] ?? 0).toFixed(0)} ms`, `${(times.at(-1) ?? 0).toFixed(0)} ms`];
+    return [
+      entry,
+      ...counts,
+      `${(times[Math.floor(times.length / 2)] ?? 0).toFixed(0)} ms`,
+      `${(times.at(-1) ?? 0).toFixed(0)} ms`,
+    ];
   });
   return formatTable(['entry', ...regions.map((name) => `ran in ${name}`), 'median', 'slowest'], rows);
 }

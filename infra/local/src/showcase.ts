@@ -44,11 +44,7 @@ export async function showSamples(options: {
   return shown;
 }
 
-async function showOne(
-  client: RpcClient<typeof RecognitionService>,
-  region: string,
-  sample: Sample,
-): Promise<Shown> {
+async function showOne(client: RpcClient<typeof RecognitionService>, region: string, sample: Sample): Promise<Shown> {
   try {
     const picture = await readFile(sample.path);
     const response = await client.recognize({ picture }, { timeoutMs: ANSWER_TIMEOUT_MS });

@@ -155,7 +155,12 @@ export class LocalSystem {
         },
       ]),
     );
-    const running = { regions, control: this.paths.controlSocket, certificates: this.paths.certificates, pid: process.pid };
+    const running = {
+      regions,
+      control: this.paths.controlSocket,
+      certificates: this.paths.certificates,
+      pid: process.pid,
+    };
     await writeFile(this.paths.runningFile, `${JSON.stringify(running, null, 2)}\n`);
   }
 
@@ -163,7 +168,10 @@ export class LocalSystem {
   #recordPids(): Promise<void> {
     this.#recording = this.#recording.then(async () => {
       const pids = Array.from(this.regions.values(), (region) => region.processes.map((one) => one.pid)).flat();
-      await recordPids(this.paths.pidsFile, pids.filter((pid) => pid !== undefined));
+      await recordPids(
+        this.paths.pidsFile,
+        pids.filter((pid) => pid !== undefined),
+      );
     });
     return this.#recording;
   }

@@ -1,4 +1,4 @@
-import { LinkEmulator } from '@meridian/links';
+import type { LinkEmulator } from '@meridian/links';
 import { formatTopology, roundTripMs, type Topology } from '@meridian/topology';
 
 export type Door = 'leaf' | 'grpc';

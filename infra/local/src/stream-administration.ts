@@ -1,0 +1,29 @@
+import { NatsAdmin } from '@meridian/messaging';
+import { loadTls } from '@meridian/rpc';
+import { createLogger, systemClock } from '@meridian/runtime';
+import type { StreamAdministration } from './initialize-region.ts';
+import type { RegionSettings } from './region.ts';
+
+/** The initializer's connection to the region's broker. Close it after use. */
+export async function administration(
+  settings: Pick<RegionSettings, 'plan' | 'installation'>,
+): Promise<StreamAdministration & { close(): Promise<void> }> {
+  const region = settings.plan.region;
+  const credentials = settings.installation.regions[region];
+  if (credentials === undefined) throw new RangeError(`no credentials for ${region}`);
+  const admin = await NatsAdmin.connect({
+    url: `tls://127.0.0.1:${settings.plan.ports.client}`,
+    region,
+    role: 'initializer',
+    name: `${region}-initializer`,
+    seedFile: credentials.seedFiles.initializer,
+    tls: await loadTls(credentials.certificates.initializer),
+    logger: createLogger({ name: 'initializer', region, level: 'error' }),
+    clock: systemClock,
+  });
+  return {
+    createStreams: () => admin.createStreams(region),
+    verify: () => admin.verify(region),
+    close: () => admin.close(),
+  };
+}
