@@ -1,8 +1,11 @@
 export { Emitter, type EmitterOptions } from './emitter.ts';
+export { InMemoryBroker, type InMemoryBrokerOptions } from './in-memory-broker.ts';
+export { InMemoryBus, type InMemoryBusOptions } from './in-memory-bus.ts';
 export {
   type BusStatus,
   type Cause,
   type ConsumerOptions,
+  type ConsumerSettings,
   type Delivery,
   FETCH_MAX,
   hasType,

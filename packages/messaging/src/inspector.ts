@@ -28,6 +28,9 @@ export type InvalidReason = 'SUBJECT' | 'SIZE' | 'ENVELOPE' | 'TYPE' | 'SOURCE' 
 /** `unwanted`: valid, of a registered type that the receiver did not ask for. `future`: its clock is too far ahead. */
 export type Verdict<T extends EventType> = Incoming<T> | 'invalid' | 'unwanted' | 'future';
 
+/** A stored event whose clock is too far ahead comes again after this long: clocks get repaired, or the drift passes. */
+export const FAR_FUTURE_NAK_MS = 5000;
+
 export interface InspectorOptions {
   readonly emitter: Emitter;
   readonly logger: Logger;
@@ -110,6 +113,10 @@ export class Inspector {
       'message refused',
     );
   }
+}
+
+export function wantedTypes<T extends EventType>(type: T | readonly T[]): ReadonlySet<T> {
+  return new Set(typeof type === 'string' ? [type] : type);
 }
 
 function isWanted<T extends EventType>(type: EventType, wanted: ReadonlySet<T>): type is T {

@@ -81,16 +81,19 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface ConsumerOptions<T extends EventType> {
+export interface ConsumerSettings {
   /** `[A-Za-z0-9_-]`, at most 128 characters. */
   readonly name: string;
   readonly filter: string;
-  /** Registered types that are not asked for are acknowledged and passed over. */
-  readonly type: T | readonly T[];
   readonly ackWaitMs: number;
   /** −1: no limit. */
   readonly maxDeliver: number;
   readonly maxAckPending: number;
+}
+
+export interface ConsumerOptions<T extends EventType> extends ConsumerSettings {
+  /** Registered types that are not asked for are acknowledged and passed over. */
+  readonly type: T | readonly T[];
 }
 
 /** Most deliveries of one fetch. */

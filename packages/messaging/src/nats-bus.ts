@@ -2,11 +2,11 @@ import { type Envelope, type EventType, parseSubject, type Role, type StreamName
 import { assert, Failure } from '@meridian/failure';
 import { attributeNames, type Clock, type Logger } from '@meridian/runtime';
 import type { Counter, Meter } from '@opentelemetry/api';
-import { within } from './deadline.ts';
 import { noPubAck, PUBLISH_TIMEOUT_MS, publishHeaders, readPubAck } from './durable-publish.ts';
 import type { Emitter } from './emitter.ts';
 import { encodeEvent } from './event-codec.ts';
-import { Inspector } from './inspector.ts';
+import { Inspector, wantedTypes } from './inspector.ts';
+import { Intake } from './intake.ts';
 import { JetStreamApi } from './jetstream-api.ts';
 import type {
   BusStatus,
@@ -25,7 +25,7 @@ import type {
 import { dialNats, type NatsDialOptions } from './nats-dial.ts';
 import { natsHeaders, rawMessage } from './nats-message.ts';
 import { createPullConsumer } from './nats-pull-consumer.ts';
-import { NatsSession, type NatsSubscription } from './nats-session.ts';
+import { NatsSession } from './nats-session.ts';
 import { readLast, readLastOf } from './nats-stream-reader.ts';
 import { Responder, readAnswer } from './responder.ts';
 import { inTraceOf } from './trace-scope.ts';
@@ -34,9 +34,6 @@ export interface NatsBusOptions extends Omit<NatsDialOptions, 'region'> {
   readonly emitter: Emitter;
   readonly meter: Meter;
 }
-
-/** Handlers and questions that still run get this long in `drain`. */
-const DRAIN_TIMEOUT_MS = 5000;
 
 /** @throws Failure UNAUTHENTICATED; UNAVAILABLE / BROKER_UNREACHABLE when none answers before the deadline. */
 export async function connectNats(options: NatsBusOptions): Promise<NatsBus> {
@@ -62,7 +59,7 @@ export class NatsBus implements MessageBus {
   readonly #clock: Clock;
   readonly #role: Role;
   readonly #dropped: Counter;
-  readonly #intake = new Set<{ stop: () => Promise<void> }>();
+  readonly #intake: Intake;
 
   constructor(session: NatsSession, options: NatsBusOptions) {
     this.#session = session;
@@ -72,6 +69,7 @@ export class NatsBus implements MessageBus {
     this.#logger = options.logger;
     this.#clock = options.clock;
     this.#role = options.role;
+    this.#intake = new Intake(options.clock);
     this.#dropped = options.meter.createCounter('meridian.messaging.dropped', {
       description: 'Events that were published while the broker could not take them',
     });
@@ -130,12 +128,12 @@ export class NatsBus implements MessageBus {
     handler: (message: Incoming<T>) => void,
   ): Subscription {
     assert(parseSubject(subjectPattern.replaceAll('*', 'x')) !== undefined, `${subjectPattern} is of the table`);
-    const wanted = typeSet(type);
+    const wanted = wantedTypes(type);
     const subscription = this.#session.subscribe(subjectPattern, (message) => {
       const verdict = this.#inspector.inspect(rawMessage(message), wanted);
       if (typeof verdict !== 'string') inTraceOf(verdict.envelope, () => handler(verdict));
     });
-    return this.#taken(subscription, async () => undefined);
+    return this.#intake.add(subscription);
   }
 
   serve<T extends EventType, R extends EventType>(
@@ -152,7 +150,14 @@ export class NatsBus implements MessageBus {
         this.#session.send({ subject: reply, data: answer.data, headers: natsHeaders(answer.headers) });
       });
     };
-    return this.#taken(this.#session.subscribe(subject, onRequest, this.#role), () => responder.drained());
+    const subscription = this.#session.subscribe(subject, onRequest, this.#role);
+    return this.#intake.add({
+      unsubscribe: () => subscription.unsubscribe(),
+      drain: async () => {
+        await subscription.drain();
+        await responder.drained();
+      },
+    });
   }
 
   consumer<T extends EventType>(stream: StreamName, options: ConsumerOptions<T>): Promise<PullConsumer<T>> {
@@ -165,7 +170,7 @@ export class NatsBus implements MessageBus {
         clock: this.#clock,
         stream,
         name: options.name,
-        wanted: typeSet(options.type),
+        wanted: wantedTypes(options.type),
       },
       options,
     );
@@ -183,7 +188,7 @@ export class NatsBus implements MessageBus {
       clock: this.#clock,
       stream,
       filter,
-      wanted: typeSet(type),
+      wanted: wantedTypes(type),
     });
   }
 
@@ -192,7 +197,7 @@ export class NatsBus implements MessageBus {
     subject: string,
     type: T | readonly T[],
   ): Promise<Stored<T> | undefined> {
-    return readLastOf(this.#api, this.#inspector, stream, subject, typeSet(type));
+    return readLastOf(this.#api, this.#inspector, stream, subject, wantedTypes(type));
   }
 
   purge(stream: StreamName, subject: string): Promise<number> {
@@ -208,40 +213,13 @@ export class NatsBus implements MessageBus {
     return this.#session.onStatus(listener);
   }
 
-  async drain(): Promise<void> {
-    const stopped = Promise.all(Array.from(this.#intake, (one) => one.stop()));
-    await within(
-      this.#clock,
-      DRAIN_TIMEOUT_MS,
-      stopped.then(() => this.#session.idle()),
-    );
+  drain(): Promise<void> {
+    return this.#intake.drain(() => this.#session.idle());
   }
 
   close(): Promise<void> {
     return this.#session.close();
   }
-
-  /** Remembers an intake until it is unsubscribed, for `drain`. */
-  #taken(subscription: NatsSubscription, handlersDone: () => Promise<void>): Subscription {
-    const intake = {
-      stop: async () => {
-        this.#intake.delete(intake);
-        await subscription.drain();
-        await handlersDone();
-      },
-    };
-    this.#intake.add(intake);
-    return {
-      unsubscribe: () => {
-        this.#intake.delete(intake);
-        subscription.unsubscribe();
-      },
-    };
-  }
-}
-
-function typeSet<T extends EventType>(type: T | readonly T[]): ReadonlySet<T> {
-  return new Set(typeof type === 'string' ? [type] : type);
 }
 
 /** For a durable publish it matters only whether the event may be stored: no answer is NO_PUBACK, whatever the reason. */

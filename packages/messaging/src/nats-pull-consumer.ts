@@ -2,16 +2,14 @@ import type { EventType, StreamName } from '@meridian/contracts';
 import { assert, Failure } from '@meridian/failure';
 import type { Clock, Logger } from '@meridian/runtime';
 import type { Msg } from '@nats-io/transport-node';
-import type { Inspector } from './inspector.ts';
+import { FAR_FUTURE_NAK_MS, type Inspector } from './inspector.ts';
 import { type JetStreamApi, nanoseconds, parseAckSubject } from './jetstream-api.ts';
-import { type ConsumerOptions, type Delivery, FETCH_MAX, type PullConsumer } from './message-bus.ts';
+import { type ConsumerSettings, type Delivery, FETCH_MAX, type PullConsumer } from './message-bus.ts';
 import { NatsDelivery, sendAck, sendNak, sendTerm } from './nats-delivery.ts';
 import { rawMessage } from './nats-message.ts';
 import { Pull, PullInbox } from './nats-pull.ts';
 import type { NatsSession } from './nats-session.ts';
 
-/** An event whose clock is too far ahead comes again after this long: clocks get repaired, or the drift passes. */
-export const FAR_FUTURE_NAK_MS = 5000;
 /** Idle inboxes kept for later fetches; more are made while more fetches run at once. */
 const IDLE_INBOXES_MAX = 8;
 
@@ -33,7 +31,7 @@ const PULLS_WAITING_MAX = 512;
 /** @throws Failure as `MessageBus.consumer` says */
 export async function createPullConsumer<T extends EventType>(
   options: NatsPullConsumerOptions<T>,
-  consumer: ConsumerOptions<T>,
+  consumer: ConsumerSettings,
 ): Promise<NatsPullConsumer<T>> {
   assert(CONSUMER_NAME.test(consumer.name), `${consumer.name} is a consumer name`);
   try {

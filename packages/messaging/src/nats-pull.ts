@@ -1,6 +1,7 @@
 import { Failure } from '@meridian/failure';
 import type { Clock, Timer } from '@meridian/runtime';
 import type { Msg } from '@nats-io/transport-node';
+import { disconnected } from './ask-failures.ts';
 import { nanoseconds } from './jetstream-api.ts';
 import { type NatsSession, type NatsSubscription, sendFailure } from './nats-session.ts';
 
@@ -101,7 +102,7 @@ export class Pull {
     inbox.begin(request, (message, isStatus) => this.#push(message, isStatus));
     this.#timer = clock.setTimer(request.expiresMs + SILENCE_MS, () => this.#finish('silent'));
     this.#unlisten = session.onStatus((status) => {
-      if (status === 'disconnected') this.#finish(connectionLost());
+      if (status === 'disconnected') this.#finish(disconnected());
     });
   }
 
@@ -188,8 +189,4 @@ function endOf(status: Msg): PullEnd | undefined {
   if (code === 409 && /exceeded maxwaiting/i.test(description))
     return new Failure('RESOURCE_EXHAUSTED', 'too many pulls wait on the consumer', { reason: 'PULLS_FULL' });
   return new Failure('UNAVAILABLE', `the pull ended: ${code} ${description}`, { reason: 'PULL_ENDED' });
-}
-
-function connectionLost(): Failure {
-  return new Failure('UNAVAILABLE', 'the connection was lost during the pull', { reason: 'DISCONNECTED' });
 }

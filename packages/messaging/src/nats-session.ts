@@ -8,6 +8,7 @@ import {
   PermissionViolationError,
   type Status,
 } from '@nats-io/transport-node';
+import { cancelled, connectionLost, disconnected, noReply, noResponders } from './ask-failures.ts';
 import { within } from './deadline.ts';
 import type { BusStatus, Subscription } from './message-bus.ts';
 
@@ -235,10 +236,7 @@ export class NatsSession {
   }
 
   #failAsks(): void {
-    for (const ask of Array.from(this.#asks.values()))
-      ask.settle(
-        new Failure('UNAVAILABLE', 'the connection was lost before an answer came', { reason: 'CONNECTION_LOST' }),
-      );
+    for (const ask of Array.from(this.#asks.values())) ask.settle(connectionLost());
   }
 
   /** The broker reports a violation without saying which message it was: every question on that subject is refused. */
@@ -273,18 +271,5 @@ export function sendFailure(result: Exclude<SendResult, 'sent'>): Failure {
       reason: 'BACKLOG_FULL',
       retryDelayMs: 100,
     });
-  return new Failure('UNAVAILABLE', 'not connected to the broker', { reason: 'DISCONNECTED', retryDelayMs: 500 });
-}
-
-function noReply(timeoutMs: number): Failure {
-  return new Failure('DEADLINE_EXCEEDED', `no answer within ${timeoutMs} ms`, { reason: 'NO_REPLY', retryable: true });
-}
-
-function noResponders(subject: string): Failure {
-  return new Failure('UNAVAILABLE', `nobody listens on ${subject}`, { reason: 'NO_RESPONDERS' });
-}
-
-function cancelled(signal: AbortSignal | undefined): Failure {
-  if (signal?.reason instanceof Failure) return signal.reason;
-  return new Failure('CANCELLED', 'the request was cancelled', { cause: signal?.reason });
+  return disconnected();
 }

@@ -1,0 +1,282 @@
+import { type Envelope, type EventType, parseSubject, type StreamName } from '@meridian/contracts';
+import { assert, Failure } from '@meridian/failure';
+import { attributeNames, type Clock, type Logger } from '@meridian/runtime';
+import type { Counter, Meter } from '@opentelemetry/api';
+import { disconnected, noResponders } from './ask-failures.ts';
+import { noPubAck, PUBLISH_TIMEOUT_MS } from './durable-publish.ts';
+import type { Emitter } from './emitter.ts';
+import { encodeEvent } from './event-codec.ts';
+import type { InMemoryBroker, InMemoryMessage } from './in-memory-broker.ts';
+import { InMemoryPullConsumer } from './in-memory-pull-consumer.ts';
+import { InMemoryQuestions } from './in-memory-questions.ts';
+import type { NewEntry, StoredEntry } from './in-memory-stream.ts';
+import { Inspector, wantedTypes } from './inspector.ts';
+import { Intake } from './intake.ts';
+import type {
+  BusStatus,
+  ConsumerOptions,
+  Incoming,
+  MessageBus,
+  Outgoing,
+  PublishDurableOptions,
+  Published,
+  PullConsumer,
+  RequestOptions,
+  Stored,
+  StreamState,
+  Subscription,
+} from './message-bus.ts';
+import { Responder, readAnswer } from './responder.ts';
+import { storedMessage } from './stored-message.ts';
+import { inTraceOf } from './trace-scope.ts';
+
+export interface InMemoryBusOptions {
+  readonly broker: InMemoryBroker;
+  readonly emitter: Emitter;
+  /** Name of the role: its `serve` calls share their requests. */
+  readonly role: string;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  readonly clock: Clock;
+}
+
+/** The port without a broker process, for tests and simulations; it passes the same contract. */
+export class InMemoryBus implements MessageBus {
+  readonly region: string;
+  readonly #options: InMemoryBusOptions;
+  readonly #broker: InMemoryBroker;
+  readonly #inspector: Inspector;
+  readonly #questions: InMemoryQuestions;
+  readonly #intake: Intake;
+  readonly #dropped: Counter;
+  readonly #unlisten: () => void;
+  #closed = false;
+
+  constructor(options: InMemoryBusOptions) {
+    this.region = options.emitter.region;
+    this.#options = options;
+    this.#broker = options.broker;
+    this.#inspector = new Inspector(options);
+    this.#questions = new InMemoryQuestions(options.clock);
+    this.#intake = new Intake(options.clock);
+    this.#dropped = options.meter.createCounter('meridian.messaging.dropped');
+    this.#unlisten = this.#broker.onStatus(this.region, (status) => {
+      if (status === 'disconnected') this.#questions.failAll();
+    });
+  }
+
+  get connected(): boolean {
+    return !this.#closed && this.#broker.isUp(this.region);
+  }
+
+  publish<T extends EventType>(subject: string, event: Outgoing<T>): Envelope {
+    const encoded = encodeEvent(this.#options.emitter, subject, event);
+    if (!this.connected) this.#dropped.add(1, { [attributeNames.reason]: 'DISCONNECTED' });
+    else {
+      const message = { subject, headers: encoded.headers, data: encoded.data };
+      this.#broker.publish(this.region, message);
+      void this.#append(message, {}, PUBLISH_TIMEOUT_MS).catch(() => undefined);
+    }
+    return encoded.envelope;
+  }
+
+  async publishDurable<T extends EventType>(
+    subject: string,
+    event: Outgoing<T>,
+    options: PublishDurableOptions = {},
+  ): Promise<Published> {
+    const { envelope, headers, data } = encodeEvent(this.#options.emitter, subject, event);
+    this.#mustBeConnected();
+    const message = { subject, headers, data };
+    this.#broker.publish(this.region, message);
+    return { envelope, ...(await this.#append(message, options, options.timeoutMs ?? PUBLISH_TIMEOUT_MS)) };
+  }
+
+  async request<T extends EventType, R extends EventType>(
+    subject: string,
+    event: Outgoing<T>,
+    replyType: R,
+    options: RequestOptions,
+  ): Promise<Incoming<R>> {
+    const { headers, data } = encodeEvent(this.#options.emitter, subject, event);
+    this.#mustBeConnected();
+    const answer = await this.#questions.ask<Pick<NewEntry, 'headers' | 'data'>>(
+      (settle) => {
+        const heard = this.#broker.publish(this.region, { subject, headers, data, reply: settle });
+        if (!heard) settle(noResponders(subject));
+      },
+      options.timeoutMs,
+      options.signal,
+    );
+    return readAnswer(this.#inspector, storedMessage({ ...answer, subject }), subject, replyType);
+  }
+
+  subscribe<T extends EventType>(
+    subjectPattern: string,
+    type: T | readonly T[],
+    handler: (message: Incoming<T>) => void,
+  ): Subscription {
+    assert(parseSubject(subjectPattern.replaceAll('*', 'x')) !== undefined, `${subjectPattern} is of the table`);
+    const wanted = wantedTypes(type);
+    return this.#listen(
+      subjectPattern,
+      undefined,
+      async () => undefined,
+      (message) => {
+        const verdict = this.#inspector.inspect(storedMessage(message), wanted);
+        if (typeof verdict !== 'string') this.#handle(verdict, handler);
+      },
+    );
+  }
+
+  serve<T extends EventType, R extends EventType>(
+    subject: string,
+    type: T,
+    handler: (message: Incoming<T>) => Promise<Outgoing<R>>,
+  ): Subscription {
+    const { emitter, logger, role } = this.#options;
+    const responder = new Responder({ emitter, inspector: this.#inspector, logger }, subject, type, handler);
+    return this.#listen(
+      subject,
+      role,
+      () => responder.drained(),
+      (message) => {
+        const { reply, from } = message;
+        if (reply === undefined) return;
+        responder.respond(storedMessage(message), (answer) =>
+          this.#broker.carry(this.region, from, () => reply(answer)),
+        );
+      },
+    );
+  }
+
+  async consumer<T extends EventType>(stream: StreamName, options: ConsumerOptions<T>): Promise<PullConsumer<T>> {
+    this.#mustBeConnected();
+    return new InMemoryPullConsumer({
+      consumer: this.#broker.consumer(this.region, stream, options),
+      inspector: this.#inspector,
+      clock: this.#options.clock,
+      wanted: wantedTypes(options.type),
+      isConnected: () => this.connected,
+      onStatus: (listener) => this.onStatus(listener),
+    });
+  }
+
+  async *lastBySubject<T extends EventType>(
+    stream: StreamName,
+    filter: string,
+    type: T | readonly T[],
+  ): AsyncGenerator<Stored<T>, void, undefined> {
+    this.#mustBeConnected();
+    const wanted = wantedTypes(type);
+    for (const entry of this.#broker.stream(this.region, stream).lastEntries(filter)) {
+      const stored = this.#stored(entry, wanted);
+      if (stored !== undefined) yield stored;
+      this.#mustBeConnected();
+    }
+  }
+
+  async getLast<T extends EventType>(
+    stream: StreamName,
+    subject: string,
+    type: T | readonly T[],
+  ): Promise<Stored<T> | undefined> {
+    this.#mustBeConnected();
+    const entry = this.#broker.stream(this.region, stream).lastOf(subject);
+    if (entry === undefined) return undefined;
+    const stored = this.#stored(entry, wantedTypes(type));
+    if (stored === undefined)
+      throw new Failure('DATA_LOSS', `the last message of ${subject} is not what is expected there`, {
+        reason: 'STORED_INVALID',
+      });
+    return stored;
+  }
+
+  async purge(stream: StreamName, subject: string): Promise<number> {
+    this.#mustBeConnected();
+    return this.#broker.stream(this.region, stream).purge(subject);
+  }
+
+  async streamState(stream: StreamName): Promise<StreamState> {
+    this.#mustBeConnected();
+    return this.#broker.stream(this.region, stream).state;
+  }
+
+  onStatus(listener: (status: BusStatus) => void): () => void {
+    return this.#broker.onStatus(this.region, listener);
+  }
+
+  drain(): Promise<void> {
+    return this.#intake.drain(() => this.#questions.idle());
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#unlisten();
+    this.#intake.close();
+    this.#questions.failAll();
+  }
+
+  #append(message: InMemoryMessage, options: PublishDurableOptions, timeoutMs: number) {
+    const { subject } = message;
+    const target = this.#broker.streamOf(subject);
+    if (target === undefined) return Promise.reject(noPubAck(subject, 'no stream'));
+    const { region, stream } = target;
+    return this.#questions
+      .ask<Omit<Published, 'envelope'>>((settle) => {
+        this.#broker.carry(this.region, region, () => {
+          const answer = attempt(() => ({
+            ...stream.append(message, options),
+            stream: stream.row.name,
+            domain: region,
+          }));
+          this.#broker.carry(region, this.region, () => settle(answer));
+        });
+      }, timeoutMs)
+      .catch((thrown: unknown) => {
+        const failure = Failure.from(thrown);
+        throw ['NO_REPLY', 'CONNECTION_LOST'].includes(failure.reason) ? noPubAck(subject, failure) : failure;
+      });
+  }
+
+  #listen(
+    pattern: string,
+    queue: string | undefined,
+    drained: () => Promise<void>,
+    deliver: (message: InMemoryMessage & { readonly from: string }) => void,
+  ): Subscription {
+    const unsubscribe = this.#broker.listen({ region: this.region, pattern, queue, deliver });
+    return this.#intake.add({
+      unsubscribe,
+      drain: async () => {
+        unsubscribe();
+        await drained();
+      },
+    });
+  }
+
+  #handle<T extends EventType>(message: Incoming<T>, handler: (message: Incoming<T>) => void): void {
+    try {
+      inTraceOf(message.envelope, () => handler(message));
+    } catch (thrown) {
+      this.#options.logger.error({ err: thrown, subject: message.subject }, 'a message handler failed');
+    }
+  }
+
+  #stored<T extends EventType>(entry: StoredEntry, wanted: ReadonlySet<T>): Stored<T> | undefined {
+    const verdict = this.#inspector.inspect(storedMessage(entry), wanted, true);
+    return typeof verdict === 'string' ? undefined : { ...verdict, sequence: entry.sequence };
+  }
+
+  #mustBeConnected(): void {
+    if (!this.connected) throw disconnected();
+  }
+}
+
+function attempt<R>(act: () => R): R | Failure {
+  try {
+    return act();
+  } catch (thrown) {
+    return Failure.from(thrown);
+  }
+}
