@@ -1,0 +1,29 @@
+import { parseSubject } from '@meridian/contracts';
+import type { Placement } from '@meridian/contracts/event';
+import type { PublicEvent } from '../event-feed.ts';
+import { jobState } from './job.ts';
+import { formatTime } from './quantity.ts';
+import { pad } from './table.ts';
+
+/** One line: time, region, tenant, what happened to which job, and what of it. */
+export function formatEvent(event: PublicEvent): string {
+  const { envelope, region, subject } = event;
+  const parts = parseSubject(subject)?.parts ?? {};
+  const what = pad(`${parts.entity ?? '?'} ${parts.verb ?? '?'}`, 14);
+  return `${formatTime(envelope.timeMs)}  ${pad(region, 10)}  ${pad(envelope.tenant, 8)}  ${what}  ${detailOf(event)}`;
+}
+
+function detailOf(event: PublicEvent): string {
+  if (event.type === 'meridian.event.tasks-placed.v1')
+    return `${event.data.jobId}: ${placementsOf(event.data.placements)}`;
+  const { job } = event.data;
+  if (job === undefined) return '';
+  const counts = `${job.tasks} task${job.tasks === 1 ? '' : 's'}, ${job.succeeded} ok, ${job.failed} failed`;
+  return `${job.jobId}: ${jobState(job)}, ${counts}, ${job.model}`;
+}
+
+/** `3 → beijing, 2 → shanghai (worker-lost)`. */
+function placementsOf(placements: readonly Placement[]): string {
+  const groups = Map.groupBy(placements, ({ region, reason }) => (reason === '' ? region : `${region} (${reason})`));
+  return [...groups].map(([where, group]) => `${group.length} → ${where}`).join(', ');
+}

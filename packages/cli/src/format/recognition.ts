@@ -1,0 +1,67 @@
+import type { Box, RecognizedObject, TaskResult, Timings } from '@meridian/contracts/recognition';
+import { formatMs, formatPercent } from './quantity.ts';
+import { formatTable } from './table.ts';
+
+/** More than this nobody reads on a terminal; `--json` has all. */
+const OBJECTS_SHOWN_MAX = 20;
+
+/**
+ * One result for people: the objects with scores and boxes in pixels, which region took the picture in and which ran
+ * it, the attempts, and where the milliseconds went.
+ */
+export function formatRecognition(result: TaskResult): string {
+  return [...outcomeLines(result), routeLine(result), ...timingLines(result.timings)]
+    .map((line) => `  ${line}`)
+    .join('\n');
+}
+
+function outcomeLines({ outcome }: TaskResult): string[] {
+  if (outcome.case === 'error') {
+    const { code, reason, message, retryable } = outcome.value;
+    return [
+      `${code}${reason === '' || reason === code ? '' : ` / ${reason}`}: ${message}${retryable ? ' (may be tried again)' : ''}`,
+    ];
+  }
+  if (outcome.case !== 'recognition') return ['no outcome'];
+  const { objects, width, height } = outcome.value;
+  if (objects.length === 0) return [`nothing recognised (${width} × ${height})`];
+  const shown = objects.slice(0, OBJECTS_SHOWN_MAX);
+  const rows = shown.map((object) => [labelOf(object), formatPercent(object.score), boxOf(object.box, width, height)]);
+  const table = formatTable(['object', 'score', `box in ${width} × ${height} pixels`], rows).split('\n');
+  const more = objects.length - shown.length;
+  return more > 0 ? [...table, `… and ${more} more`] : table;
+}
+
+/** The label, and what was read for text models. */
+export function labelOf(object: RecognizedObject): string {
+  const label = object.label === '' ? `class ${object.classIndex}` : object.label;
+  return object.text === '' ? label : `${label} “${object.text}”`;
+}
+
+function boxOf(box: Box | undefined, width: number, height: number): string {
+  if (box === undefined) return '–';
+  const [x0, y0, x1, y1] = [box.x0 * width, box.y0 * height, box.x1 * width, box.y1 * height].map(Math.round);
+  return `${x0},${y0} – ${x1},${y1}`;
+}
+
+function routeLine(result: TaskResult): string {
+  const ran =
+    result.region === '' ? '' : result.region === result.entryRegion ? ', ran there' : `, ran in ${result.region}`;
+  const worker = result.worker === '' ? '' : ` on ${result.worker}`;
+  const attempts = `${result.attempts} attempt${result.attempts === 1 ? '' : 's'}`;
+  const model = result.model === '' ? '' : ` · ${result.model}`;
+  return `entry ${result.entryRegion}${ran}${worker} · ${attempts}${model}`;
+}
+
+function timingLines(timings: Timings | undefined): string[] {
+  if (timings === undefined) return [];
+  const { queueMs, transferMs, decodeMs, inferenceMs, returnMs, totalMs } = timings;
+  const parts = [
+    ['queue', queueMs],
+    ['transfer', transferMs],
+    ['decode', decodeMs],
+    ['inference', inferenceMs],
+    ['return', returnMs],
+  ] as const;
+  return [`${formatMs(totalMs)} = ${parts.map(([name, ms]) => `${name} ${formatMs(ms)}`).join(' + ')}`];
+}

@@ -1,0 +1,34 @@
+import { RegionHealth, type RegionView } from '@meridian/contracts/region';
+import { formatMs, formatNumber, shortDigest } from './quantity.ts';
+import { formatTable } from './table.ts';
+
+const HEALTH: Readonly<Record<number, string>> = {
+  [RegionHealth.UP]: 'up',
+  [RegionHealth.SUSPECT]: 'suspect',
+  [RegionHealth.DOWN]: 'down',
+};
+
+/**
+ * The regions as one of them sees them.
+ * @param modelNames names by digest; a digest without a name is shortened.
+ */
+export function formatRegions(
+  observer: string,
+  regions: readonly RegionView[],
+  modelNames: ReadonlyMap<string, string>,
+): string {
+  const rows = regions.map((region) => [
+    region.name,
+    HEALTH[region.health] ?? 'unknown',
+    region.name === observer ? '–' : formatMs(region.roundTripMs),
+    formatNumber(region.outstanding),
+    formatNumber(region.capacity),
+    formatNumber(region.workers),
+    region.modelDigests
+      .map((digest) => modelNames.get(digest) ?? shortDigest(digest))
+      .sort()
+      .join(' ') || '–',
+  ]);
+  const table = formatTable(['region', 'health', 'round trip', 'outstanding', 'capacity', 'workers', 'models'], rows);
+  return `as ${observer} sees it\n${table}`;
+}
