@@ -128,7 +128,8 @@ async function ensureRoleKeys(directory: string): Promise<Pick<RegionCredentials
 async function ensureSecret(path: string): Promise<string> {
   const present = (await readText(path))?.trim();
   if (present !== undefined && present !== '') return present;
-  const secret = randomBytes(SECRET_BYTES).toString('hex');
+  // A letter first: a configuration file that takes the value from the environment could read digits as a number.
+  const secret = `key-${randomBytes(SECRET_BYTES).toString('hex')}`;
   await writeSecret(path, secret);
   return secret;
 }
