@@ -19,7 +19,7 @@ export default {
       testMatch: [
         '<rootDir>/{packages,services,infra}/*/src/**/*.test.ts',
         '<rootDir>/models/src/**/*.test.ts',
-        '<rootDir>/test/tidy/*.test.ts',
+        '<rootDir>/test/{tidy,faults,bench}/*.test.ts',
       ],
     },
     { ...base, displayName: 'contract', testMatch: ['<rootDir>/test/contract/**/*.test.ts'] },
@@ -29,6 +29,7 @@ export default {
       testMatch: ['<rootDir>/test/integration/**/*.test.ts'],
       testTimeout: 120000,
     },
+    { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'], testTimeout: 60000 },
   ],
   testTimeout: 20000,
 };
