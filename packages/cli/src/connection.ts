@@ -26,7 +26,7 @@ export async function withRegion<S extends DescService, T>(
   const system = await findSystem(options);
   const region = await chooseRegion(system, options.region);
   const tls = loadTls(join(system.certificates, identity));
-  const channel = createChannel({ address: region[door], tls, windowBytes: WINDOW_BYTES });
+  const channel = createChannel({ address: region[door], tls, windowBytes: WINDOW_BYTES, serverRoles: [door] });
   try {
     return await use(createClient(service, channel), region);
   } catch (error) {

@@ -72,7 +72,7 @@ async function readManifest(path: string): Promise<Record<string, unknown>> {
   if (size > MANIFEST_BYTES_MAX) throw invalid(`${path} has more than ${MANIFEST_BYTES_MAX} bytes`);
   let raw: unknown;
   try {
-    raw = parse(await readFile(path, 'utf8'), { maxAliasCount: 0 });
+    raw = parse(await readFile(path, 'utf8'));
   } catch (error) {
     throw invalid(`${path}: ${error instanceof Error ? error.message.split('\n', 1)[0] : String(error)}`);
   }
