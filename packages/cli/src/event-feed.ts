@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { PeerCertificate } from 'node:tls';
 import { fromBinary, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { decodeEnvelope, type Envelope, EVENT_TYPES, type EventData, subject } from '@meridian/contracts';
 import { Failure } from '@meridian/failure';
@@ -92,8 +93,7 @@ async function dial({ region, certificates, follow, signal }: EventFeedOptions):
       cause,
     });
   });
-  // The client's own type names only the files; the rest goes on to tls.connect. All certificates have this name.
-  const tls = { ca: ca.toString(), cert: cert.toString(), key: key.toString(), servername: 'meridian' };
+  const tls = { ca: ca.toString(), cert: cert.toString(), key: key.toString(), ...brokerOf(region.name) };
   const settings: ConnectionOptions = {
     servers: region.nats,
     name: 'meridian-cli',
@@ -124,6 +124,18 @@ async function dial({ region, certificates, follow, signal }: EventFeedOptions):
       cause,
     });
   }
+}
+
+/** For tls.connect. All certificates of an installation have one DNS name: the URI tells a broker from a worker. */
+function brokerOf(region: string) {
+  const wanted = `URI:spiffe://meridian/${region}/broker/`;
+  return {
+    servername: 'meridian',
+    checkServerIdentity: (_host: string, { subjectaltname = '' }: PeerCertificate) =>
+      subjectaltname.split(', ').some((name) => name.startsWith(wanted))
+        ? undefined
+        : new Error(`the server's certificate does not name a broker of ${region}`),
+  };
 }
 
 /** All that is stored now from `sinceMs` on, through a passing consumer in the broker's memory. */
