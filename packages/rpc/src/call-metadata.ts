@@ -1,6 +1,5 @@
 import { Metadata } from '@grpc/grpc-js';
 import { traceparentOf, tracestateOf } from '@meridian/runtime';
-import { context } from '@opentelemetry/api';
 import { CAUSATION_ID, encodeCause, VERSION_VECTOR } from './cause.ts';
 import type { CallOptions } from './service-types.ts';
 
@@ -14,9 +13,8 @@ export function metadataOf(options: CallOptions): Metadata {
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(options.metadata ?? {})) metadata.set(name, value);
   if (options.cause !== undefined) for (const [name, value] of encodeCause(options.cause)) metadata.set(name, value);
-  const active = options.traceContext ?? context.active();
-  const traceparent = traceparentOf(active);
-  const tracestate = tracestateOf(active);
+  const traceparent = options.traceContext && traceparentOf(options.traceContext);
+  const tracestate = options.traceContext && tracestateOf(options.traceContext);
   if (traceparent !== undefined) metadata.set(TRACEPARENT, traceparent);
   if (tracestate !== undefined) metadata.set(TRACESTATE, tracestate);
   return metadata;

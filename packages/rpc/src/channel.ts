@@ -19,6 +19,11 @@ const SERVER_NAME = 'meridian';
 const RECONNECT_INITIAL_MS = 50;
 /** grpc-js adds up to a fifth: a healed link is found within a second. */
 const RECONNECT_MAX_MS = 800;
+/**
+ * grpc-js keeps what it may have to send again over a new connection: enough for a picture. Per waiting message it also
+ * takes time in proportion to their number, so much more would cost seconds when a peer stalls under tiny messages.
+ */
+const RETRY_BUFFER_BYTES = 256 * 1024;
 /** grpc-js waits for ever for a handshake that a black hole swallowed; three round trips of any link are far less. */
 const CONNECT_TIMEOUT_MS = 5000;
 
@@ -134,6 +139,7 @@ function grpcOptions(settings: ChannelSettings, messageBytesMax: number): Channe
     'grpc.keepalive_permit_without_calls': 1,
     'grpc.initial_reconnect_backoff_ms': RECONNECT_INITIAL_MS,
     'grpc.max_reconnect_backoff_ms': RECONNECT_MAX_MS,
+    'grpc.per_rpc_retry_buffer_size': RETRY_BUFFER_BYTES,
     // Its own connection, so that closing one channel closes it; no proxy or retry policy from the surroundings.
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_http_proxy': 0,

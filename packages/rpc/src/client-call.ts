@@ -14,7 +14,7 @@ import { Inbox } from './inbox.ts';
 import { decodeMessage, encodeMessage } from './message-codec.ts';
 import { ATTACH, CLOSE, Outbox } from './outbox.ts';
 import { pathOf } from './route.ts';
-import { SendBuffer, sendBufferFull } from './send-buffer.ts';
+import { CALL_OVER, SendBuffer, sendBufferFull } from './send-buffer.ts';
 import type { CallOptions, Duplex } from './service-types.ts';
 import { failureFromStatus } from './status.ts';
 
@@ -132,7 +132,7 @@ export class ClientCall implements Duplex<object, Message> {
   #end(status: StatusObject): void {
     if (this.#over !== undefined) return;
     const failure = this.#reason ?? (status.code === GrpcStatus.OK ? undefined : failureFromStatus(status));
-    this.#over = failure ?? new Failure('CANCELLED', 'the call is over', { reason: 'CALL_OVER' });
+    this.#over = failure ?? CALL_OVER;
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#channel.release(this.#call);
     this.#requests.close(this.#over);

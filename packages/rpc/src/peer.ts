@@ -18,11 +18,13 @@ const IDENTITY = new RegExp(`^spiffe://meridian/(${WORD})/(${WORD})/(${WORD})$`)
 const URI_ENTRY = 'URI:';
 
 /**
- * Node writes the alternative names as `DNS:a, URI:b` and quotes every value that holds a comma or a quote, so a
- * hostile name cannot pass for an entry of its own. SPIFFE: exactly one URI, or the certificate is not an identity.
+ * Node writes the alternative names as `DNS:a, URI:b` and quotes a value that holds a comma or a quote. Ours hold
+ * neither: a quote anywhere is somebody trying to pass off a name as an entry of its own (CVE-2021-44532).
+ * SPIFFE: exactly one URI, or the certificate is not an identity.
  * @returns undefined for anything that is not one known identity.
  */
 export function peerFromAlternativeNames(names: string): Peer | undefined {
+  if (names.includes('"')) return undefined;
   const uris = names.split(', ').filter((entry) => entry.startsWith(URI_ENTRY));
   const match = uris.length === 1 ? IDENTITY.exec((uris[0] ?? '').slice(URI_ENTRY.length)) : null;
   const [, region = '', role = '', name = ''] = match ?? [];

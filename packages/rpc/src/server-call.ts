@@ -2,7 +2,7 @@ import type { Message } from '@bufbuild/protobuf';
 import { Metadata, type ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { Failure } from '@meridian/failure';
 import type { Clock, Timer } from '@meridian/runtime';
-import { context, type Span } from '@opentelemetry/api';
+import type { Context, Span } from '@opentelemetry/api';
 import { READ_AHEAD_BYTES, READ_AHEAD_MESSAGES, SEND_BUFFER_BYTES, SEND_OVERFLOW_BYTES } from './call-limits.ts';
 import { forHandlers, textOf } from './call-metadata.ts';
 import { decodeCause } from './cause.ts';
@@ -11,7 +11,7 @@ import { decodeMessage, encodeMessage } from './message-codec.ts';
 import { ATTACH, CLOSE, Outbox } from './outbox.ts';
 import { type Peer, peerOf } from './peer.ts';
 import { authorize, type Route } from './route.ts';
-import { SendBuffer, sendBufferFull } from './send-buffer.ts';
+import { CALL_OVER, SendBuffer, sendBufferFull } from './send-buffer.ts';
 import type { CallReport } from './server-report.ts';
 import type { CallContext } from './service-types.ts';
 import { statusFromFailure } from './status.ts';
@@ -80,19 +80,17 @@ export class ServerCall {
   #begin(metadata: Metadata): void {
     this.#host.opened(this);
     const text = textOf(metadata);
-    const { span, spanContext } = this.#host.report.begin(this.#route, text);
+    const { span, traceContext } = this.#host.report.begin(this.#route, text);
     this.#span = span;
-    context.with(spanContext, () => {
-      try {
-        const callContext = this.#open(text);
-        this.#serve(callContext).catch((thrown) => this.#fail(thrown));
-      } catch (thrown) {
-        this.#fail(thrown);
-      }
-    });
+    try {
+      const callContext = this.#open(text, traceContext);
+      this.#serve(callContext).catch((thrown) => this.#fail(thrown));
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
   }
 
-  #open(text: ReadonlyMap<string, string>): CallContext {
+  #open(text: ReadonlyMap<string, string>, traceContext: Context): CallContext {
     const peer = peerOf(this.#call.getAuthContext().sslPeerCertificate);
     this.#peer = peer;
     authorize(this.#route, peer);
@@ -103,6 +101,7 @@ export class ServerCall {
       signal: this.#abort.signal,
       draining: this.#host.draining,
       cause: decodeCause(text),
+      traceContext,
       metadata: forHandlers(text),
     };
   }
@@ -183,7 +182,7 @@ export class ServerCall {
   #end(failure: Failure | undefined): void {
     this.#ended = true;
     this.#deadline?.cancel();
-    const over = failure ?? new Failure('CANCELLED', 'the call is over', { reason: 'CALL_OVER' });
+    const over = failure ?? CALL_OVER;
     this.#requests.fail(over);
     this.#responses.close(over);
     if (failure !== undefined) this.#abort.abort(failure);

@@ -19,14 +19,14 @@ export class CallReport {
     this.#tracer = tracer;
   }
 
-  /** A span under the caller's; handlers run in `spanContext`. */
-  begin(route: Route, text: ReadonlyMap<string, string>): { span: Span; spanContext: Context } {
+  /** A span under the caller's, and the context that holds it. */
+  begin(route: Route, text: ReadonlyMap<string, string>): { span: Span; traceContext: Context } {
     const parent = contextFromTraceparent(text.get(TRACEPARENT), text.get(TRACESTATE));
     const service = route.method.parent.typeName;
     const attributes = { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': route.method.name };
     const options = { kind: SpanKind.SERVER, attributes };
     const span = this.#tracer.startSpan(`${service}/${route.method.name}`, options, parent);
-    return { span, spanContext: trace.setSpan(parent, span) };
+    return { span, traceContext: trace.setSpan(parent, span) };
   }
 
   end(route: Route, span: Span, peer: Peer | undefined, failure: Failure | undefined): void {

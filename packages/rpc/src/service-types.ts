@@ -22,6 +22,8 @@ export interface CallContext {
   /** Aborted when the server starts to drain: end long-lived streams when it suits. */
   readonly draining: AbortSignal;
   readonly cause: Cause | undefined;
+  /** Holds the span of this call: the parent of the handler's own spans and calls. */
+  readonly traceContext: Context;
   /** Text metadata of the caller without what this package reads itself. */
   readonly metadata: ReadonlyMap<string, string>;
 }
@@ -54,7 +56,7 @@ export interface CallOptions {
   readonly cause?: Cause | undefined;
   /** Printable ASCII; names in lower case. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** Parent of the server's span; the active context when absent. */
+  /** Its span becomes the parent of the server's. */
   readonly traceContext?: Context | undefined;
 }
 

@@ -27,6 +27,12 @@ const FOREIGN_CODES: Readonly<Record<number, Code>> = {
   [GrpcStatus.UNIMPLEMENTED]: 'FAILED_PRECONDITION',
 };
 
+/**
+ * Our servers send details with every failure of theirs. INTERNAL without them is a connection that broke in a way
+ * grpc-js has no name for (EPIPE, a reset without a status, a stream on a closing session).
+ */
+const TRANSPORT_INTERNAL: Code = 'UNAVAILABLE';
+
 /** A status without our details comes from the transport: its text has addresses and must not travel on. */
 const TRANSPORT_MESSAGES: Partial<Record<Code, string>> = {
   CANCELLED: 'the call was cancelled',
@@ -62,13 +68,9 @@ export function statusFromFailure(failure: Failure): CallStatus {
 export function failureFromStatus(thrown: unknown): Failure {
   if (thrown instanceof Failure) return thrown;
   if (!isStatus(thrown)) return Failure.from(thrown);
-  const code = CODE_OF_STATUS.get(thrown.code) ?? FOREIGN_CODES[thrown.code] ?? 'INTERNAL';
   const details = detailsOf(thrown);
-  if (details === undefined || details.domain !== DOMAIN) {
-    const message = TRANSPORT_MESSAGES[code] ?? 'the peer failed';
-    const unimplemented = thrown.code === GrpcStatus.UNIMPLEMENTED;
-    return new Failure(code, message, { cause: thrown, ...(unimplemented && { reason: 'UNIMPLEMENTED' }) });
-  }
+  if (details === undefined || details.domain !== DOMAIN) return transportFailure(thrown);
+  const code = codeOf(thrown);
   const { [RETRYABLE_KEY]: retryable, ...rest } = details.metadata;
   return new Failure(code, details.message, {
     reason: details.reason,
@@ -76,6 +78,17 @@ export function failureFromStatus(thrown: unknown): Failure {
     ...(retryable !== undefined && { retryable: retryable === 'true' }),
     ...(details.retryDelayMs !== undefined && { retryDelayMs: details.retryDelayMs }),
   });
+}
+
+function codeOf(status: { readonly code: number }): Code {
+  return CODE_OF_STATUS.get(status.code) ?? FOREIGN_CODES[status.code] ?? 'INTERNAL';
+}
+
+function transportFailure(status: { readonly code: number }): Failure {
+  const code = status.code === GrpcStatus.INTERNAL ? TRANSPORT_INTERNAL : codeOf(status);
+  const message = TRANSPORT_MESSAGES[code] ?? 'the peer failed';
+  const unimplemented = status.code === GrpcStatus.UNIMPLEMENTED;
+  return new Failure(code, message, { cause: status, ...(unimplemented && { reason: 'UNIMPLEMENTED' }) });
 }
 
 function errorMetadata(failure: Failure): Record<string, string> {
