@@ -1,0 +1,345 @@
+import type { Clock, Timer } from '@meridian/runtime';
+import { Failure } from '@meridian/failure';
+import { type ClaimEvent, decide, type Effect } from './decide.ts';
+import { type ClaimFacts, type ClaimState, pulled, reservedBytes, usesCredit } from './held-claim.ts';
+import type { ClaimMessage, ClaimObserver, OwnerLink, Owners, Preparation, ServedModel, Slots } from './ports.ts';
+import { RunQueue } from './run-queue.ts';
+
+/**
+ * Everything this worker holds, and the one place where decisions become effects.
+ *
+ * 1. Every held claim is in `#held` from its pull to its end; credit and bytes are derived from its phase, before and
+ *    after each decision, so neither can leak.
+ * 2. Bytes asked for or held never exceed `pictureBytesMax`, except that one picture may always be here.
+ * 3. Claims whose owner is out of reach are at most `strandedMax`, results without acknowledgement at most
+ *    `unacknowledgedMax`; beyond that the oldest goes back to the broker.
+ */
+export interface DeskLimits {
+  readonly pictureBytesMax: number;
+  readonly ownerUnreachableMs: number;
+  readonly unacknowledgedMax: number;
+}
+
+/** Claims that wait for an owner out of reach; beyond it they go back to the broker at once. */
+const STRANDED_MAX = 64;
+/** A claim of the broker's is renewed after this long; its ack wait is 10 s. */
+const RENEW_MS = 3_000;
+const TICK_MS = 250;
+/** A result that nobody acknowledged goes back to the broker after this long: the owner then decides anew. */
+const RESULT_KEEP_MS = 10 * 60_000;
+/** Redelivery after a claim was given back: doubles with every delivery. */
+const GIVE_BACK_INITIAL_MS = 1_000;
+const GIVE_BACK_MAX_MS = 60_000;
+
+interface Held {
+  readonly facts: ClaimFacts;
+  readonly laneId: string;
+  readonly link: OwnerLink;
+  readonly aborting: AbortController;
+  message: ClaimMessage;
+  state: ClaimState;
+  model: ServedModel | undefined;
+  renewedAtMs: number;
+}
+
+export interface DeskOptions {
+  readonly clock: Clock;
+  readonly limits: DeskLimits;
+  readonly owners: Owners;
+  readonly preparation: Preparation;
+  readonly slots: Slots;
+  readonly credit: { retaken(laneId: string): void; released(laneId: string): void };
+  readonly observer: ClaimObserver;
+}
+
+export class ClaimDesk {
+  readonly #o: DeskOptions;
+  readonly #held = new Map<string, Held>();
+  readonly #queue = new RunQueue<Held>();
+  #timer: Timer | undefined;
+  #bytes = 0;
+  #waitingForRoom = 0;
+  #stranded = 0;
+  #unacknowledged = 0;
+  #draining = false;
+  #idle: (() => void) | undefined;
+
+  constructor(options: DeskOptions) {
+    this.#o = options;
+    options.slots.onFree(() => this.#runNext());
+  }
+
+  start(): void {
+    this.#timer = this.#o.clock.setTimer(TICK_MS, () => {
+      this.#tick();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    for (const held of this.#held.values()) held.aborting.abort();
+  }
+
+  /** False when pulling more would only make claims wait here instead of at the broker. */
+  get mayPull(): boolean {
+    return !this.#draining && this.#waitingForRoom === 0 && this.#unacknowledged < this.#o.limits.unacknowledgedMax;
+  }
+
+  /** Claims held that have no result yet. */
+  get outstanding(): number {
+    return this.#held.size - this.#unacknowledged;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Takes a pulled claim. Its credit counts as used until it has a result or ends. */
+  take(facts: ClaimFacts, message: ClaimMessage, laneId: string): void {
+    const known = this.#held.get(facts.key);
+    const link = this.#o.owners.linkOf(facts.ownerRegion);
+    if (known !== undefined) {
+      // Delivered again (a renewal was lost): the newer delivery is the one that can be acknowledged.
+      known.message = message;
+      known.renewedAtMs = this.#o.clock.monotonicMs();
+      this.#o.credit.released(laneId);
+    } else if (link === undefined) {
+      message.terminate(`unknown owner region ${facts.ownerRegion}`);
+      this.#o.credit.released(laneId);
+      this.#o.observer.ended(facts, { name: 'done' }, 'terminated', 'owner-unknown');
+    } else if (this.#draining || (!link.ready && this.#isHopeless(link))) {
+      message.giveBack(this.#draining ? 0 : giveBackDelayMs(message));
+      this.#o.credit.released(laneId);
+    } else this.#admit(facts, message, laneId, link);
+  }
+
+  picture(taskId: string, fence: bigint, picture: Uint8Array): void {
+    this.#event(`${taskId}#${fence}`, { kind: 'picture', picture, nowMs: this.#now() });
+  }
+
+  refused(taskId: string, fence: bigint, reason: string): void {
+    this.#event(`${taskId}#${fence}`, { kind: 'refused', reason });
+  }
+
+  acknowledged(taskId: string, fence: bigint): void {
+    this.#event(`${taskId}#${fence}`, { kind: 'acknowledged' });
+  }
+
+  /** The task is void, whichever of its attempts is held here. */
+  cancelled(taskId: string): void {
+    for (const held of [...this.#held.values()])
+      if (held.facts.taskId === taskId) this.#apply(held, { kind: 'cancelled' });
+  }
+
+  ownerLost(link: OwnerLink): void {
+    for (const held of [...this.#held.values()]) if (held.link === link) this.#apply(held, { kind: 'owner-lost' });
+  }
+
+  ownerBack(link: OwnerLink): void {
+    for (const held of [...this.#held.values()]) if (held.link === link) this.#apply(held, { kind: 'owner-back' });
+    this.#announceWaiting();
+  }
+
+  /** Gives back what has not begun, and resolves when everything that has is acknowledged. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#draining = true;
+    for (const held of [...this.#held.values()]) this.#apply(held, { kind: 'drain' });
+    if (this.#held.size === 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  #admit(facts: ClaimFacts, message: ClaimMessage, laneId: string, link: OwnerLink): void {
+    const stranded = !link.ready;
+    const state = pulled(stranded);
+    const held: Held = {
+      facts,
+      laneId,
+      link,
+      aborting: new AbortController(),
+      message,
+      state,
+      model: undefined,
+      renewedAtMs: this.#o.clock.monotonicMs(),
+    };
+    this.#held.set(facts.key, held);
+    if (stranded) {
+      this.#stranded += 1;
+      this.#o.credit.released(laneId);
+    } else this.#waitingForRoom += 1;
+    this.#o.observer.taken(facts);
+    if (facts.deadlineMs !== 0 && this.#now() >= facts.deadlineMs) {
+      this.#apply(held, { kind: 'deadline', nowMs: this.#now() });
+      return;
+    }
+    this.#prepare(held);
+    this.#tryAnnounce(held);
+  }
+
+  #isHopeless(link: OwnerLink): boolean {
+    return this.#stranded >= STRANDED_MAX || link.downForMs(this.#now()) > this.#o.limits.ownerUnreachableMs;
+  }
+
+  #prepare(held: Held): void {
+    held.model = this.#o.preparation.ready(held.facts);
+    if (held.model !== undefined) {
+      this.#apply(held, { kind: 'prepared' });
+      return;
+    }
+    this.#o.preparation.wait(held.facts, held.aborting.signal).then(
+      (model) => {
+        held.model = model;
+        this.#apply(held, { kind: 'prepared' });
+      },
+      (thrown) => {
+        const { code, reason, message, retryable } = Failure.from(thrown);
+        const failure = { code, reason, message, retryable };
+        this.#apply(held, { kind: 'unpreparable', failure, nowMs: this.#now() });
+      },
+    );
+  }
+
+  #tryAnnounce(held: Held): void {
+    const { facts, state, link } = held;
+    if (state.phase.name !== 'pulled' || state.phase.stranded || !link.ready) return;
+    if (this.#bytes > 0 && this.#bytes + facts.pictureBytes > this.#o.limits.pictureBytesMax) return;
+    this.#apply(held, { kind: 'room', nowMs: this.#now() });
+  }
+
+  #announceWaiting(): void {
+    if (this.#waitingForRoom === 0) return;
+    for (const priority of ['high', 'normal', 'low'])
+      for (const held of this.#held.values()) if (held.facts.priority === priority) this.#tryAnnounce(held);
+  }
+
+  #event(key: string, event: ClaimEvent): void {
+    const held = this.#held.get(key);
+    // Late or repeated words about a claim that has ended here.
+    if (held !== undefined) this.#apply(held, event);
+  }
+
+  #apply(held: Held, event: ClaimEvent): void {
+    const before = held.state;
+    const { state, effects } = decide(before, event);
+    if (state === before && effects.length === 0) return;
+    held.state = state;
+    this.#account(held, before, state);
+    for (const effect of effects) this.#perform(held, effect, before);
+    if (state.phase.name === 'queued' && state.prepared) {
+      this.#queue.add(held);
+      this.#runNext();
+    }
+  }
+
+  #account(held: Held, before: ClaimState, after: ClaimState): void {
+    const { facts, laneId } = held;
+    if (before.phase.name === 'queued' && after.phase.name !== 'queued') this.#queue.remove(held);
+    const bytes = reservedBytes(facts, after.phase) - reservedBytes(facts, before.phase);
+    this.#bytes += bytes;
+    this.#waitingForRoom += count(isWaiting(after)) - count(isWaiting(before));
+    this.#stranded += count(isStranded(after)) - count(isStranded(before));
+    this.#unacknowledged += count(after.phase.name === 'reported') - count(before.phase.name === 'reported');
+    if (after.phase.name === 'done') this.#held.delete(facts.key);
+    const used = usesCredit(before.phase);
+    if (used && !usesCredit(after.phase)) this.#o.credit.released(laneId);
+    else if (!used && usesCredit(after.phase)) this.#o.credit.retaken(laneId);
+    if (bytes < 0) this.#announceWaiting();
+  }
+
+  #perform(held: Held, effect: Effect, before: ClaimState): void {
+    const { facts, link, message } = held;
+    switch (effect.kind) {
+      case 'announce':
+        link.announce(facts);
+        break;
+      case 'run':
+        this.#run(held, effect.picture);
+        break;
+      case 'abort':
+        break;
+      case 'report':
+        if (held.state.phase.name !== 'reported') break;
+        if (before.phase.name !== 'reported') this.#o.observer.ended(facts, held.state.phase, 'reported');
+        link.report(facts, held.state.phase);
+        break;
+      case 'acknowledge':
+        message.acknowledge();
+        this.#ended(held, before, 'acknowledged');
+        break;
+      case 'terminate':
+        message.terminate(effect.reason);
+        this.#ended(held, before, 'terminated', effect.reason);
+        break;
+      case 'giveBack':
+        if (effect.tellOwner) link.returned(facts, effect.reason);
+        message.giveBack(effect.tellOwner ? 0 : giveBackDelayMs(message));
+        this.#ended(held, before, 'given-back', effect.reason);
+        break;
+    }
+  }
+
+  #ended(held: Held, before: ClaimState, end: 'acknowledged' | 'terminated' | 'given-back', reason?: string): void {
+    held.aborting.abort();
+    this.#o.observer.ended(held.facts, before.phase, end, reason);
+    if (this.#held.size === 0) this.#idle?.();
+  }
+
+  #run(held: Held, picture: Uint8Array): void {
+    const { model } = held;
+    if (model === undefined) return;
+    void this.#o.slots.run(model, picture, held.aborting.signal).then((outcome) => {
+      this.#apply(held, { kind: 'finished', outcome, nowMs: this.#now() });
+    });
+  }
+
+  #runNext(): void {
+    while (this.#o.slots.free > 0) {
+      const held = this.#queue.take();
+      if (held === undefined) return;
+      const nowMs = this.#now();
+      const late = held.facts.deadlineMs !== 0 && nowMs >= held.facts.deadlineMs;
+      this.#apply(held, late ? { kind: 'deadline', nowMs } : { kind: 'slot', nowMs });
+    }
+  }
+
+  #tick(): void {
+    const nowMs = this.#now();
+    const monotonicMs = this.#o.clock.monotonicMs();
+    for (const held of [...this.#held.values()]) {
+      const { phase } = held.state;
+      if (monotonicMs - held.renewedAtMs >= RENEW_MS) {
+        held.message.renew();
+        held.renewedAtMs = monotonicMs;
+      }
+      if (phase.name === 'pulled' && phase.stranded && held.link.downForMs(nowMs) > this.#o.limits.ownerUnreachableMs)
+        this.#apply(held, { kind: 'given-up', reason: 'owner-unreachable' });
+      else if (phase.name === 'reported' && nowMs - phase.atMs > RESULT_KEEP_MS)
+        this.#apply(held, { kind: 'given-up', reason: 'not-acknowledged' });
+      else if (held.facts.deadlineMs !== 0 && nowMs >= held.facts.deadlineMs)
+        this.#apply(held, { kind: 'deadline', nowMs });
+    }
+  }
+
+  #now(): number {
+    return this.#o.clock.nowMs();
+  }
+}
+
+function isWaiting(state: ClaimState): boolean {
+  return state.phase.name === 'pulled' && !state.phase.stranded;
+}
+
+function isStranded(state: ClaimState): boolean {
+  return state.phase.name === 'pulled' && state.phase.stranded;
+}
+
+function count(condition: boolean): number {
+  return condition ? 1 : 0;
+}
+
+function giveBackDelayMs(message: ClaimMessage): number {
+  return Math.min(GIVE_BACK_MAX_MS, GIVE_BACK_INITIAL_MS * 2 ** Math.min(10, message.deliveryCount - 1));
+}

@@ -1,0 +1,137 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { type ClaimEvent, DEADLINE_EXCEEDED, decide, type Effect } from './decide.ts';
+import { type ClaimState, type Outcome, pulled } from './held-claim.ts';
+
+const PICTURE = new Uint8Array([1, 2, 3]);
+const RECOGNITION: Outcome = { kind: 'recognition', recognition: new Uint8Array(2), decodeMs: 4, inferenceMs: 20 };
+const FAILURE = { code: 'UNAVAILABLE', reason: 'STATE_MISSING', message: 'x', retryable: true };
+
+/** Feeds events to a fresh claim. */
+function play(events: readonly ClaimEvent[], start: ClaimState = pulled(false)): { state: ClaimState; effects: Effect[] } {
+  let state = start;
+  const effects: Effect[] = [];
+  for (const event of events) {
+    const decision = decide(state, event);
+    state = decision.state;
+    effects.push(...decision.effects);
+  }
+  return { state, effects };
+}
+
+const kinds = (effects: readonly Effect[]) => effects.map((effect) => effect.kind);
+const UNTIL_RUNNING: readonly ClaimEvent[] = [
+  { kind: 'room', nowMs: 0 },
+  { kind: 'prepared' },
+  { kind: 'picture', picture: PICTURE, nowMs: 10 },
+  { kind: 'slot', nowMs: 12 },
+];
+
+describe('decide', () => {
+  test('announce, bytes, run, report, acknowledge', () => {
+    const { state, effects } = play([
+      ...UNTIL_RUNNING,
+      { kind: 'finished', outcome: RECOGNITION, nowMs: 50 },
+      { kind: 'acknowledged' },
+    ]);
+    expect(kinds(effects)).toEqual(['announce', 'run', 'report', 'acknowledge']);
+    expect(state.phase.name).toBe('done');
+  });
+
+  test('what was waited is what neither decode nor inference took', () => {
+    const { state } = play([...UNTIL_RUNNING, { kind: 'finished', outcome: RECOGNITION, nowMs: 50 }]);
+    expect(state.phase).toMatchObject({ name: 'reported', waitMs: 16, fetchMs: 10, bytesAtMs: 10 });
+  });
+
+  test('a lost stream takes an announced claim back to pulled, and it is announced again', () => {
+    const { state, effects } = play([
+      { kind: 'room', nowMs: 0 },
+      { kind: 'owner-lost' },
+      { kind: 'owner-back' },
+      { kind: 'room', nowMs: 900 },
+    ]);
+    expect(kinds(effects)).toEqual(['announce', 'announce']);
+    expect(state.phase).toEqual({ name: 'announced', atMs: 900 });
+  });
+
+  test('a lost stream stops neither a run nor the keeping of its result, which is sent again', () => {
+    const { effects } = play([
+      ...UNTIL_RUNNING,
+      { kind: 'owner-lost' },
+      { kind: 'finished', outcome: RECOGNITION, nowMs: 50 },
+      { kind: 'owner-back' },
+      { kind: 'acknowledged' },
+    ]);
+    expect(kinds(effects)).toEqual(['announce', 'run', 'report', 'report', 'acknowledge']);
+  });
+
+  test('invariant 3: a refused claim is terminated, its run aborted, its outcome dropped', () => {
+    const { effects } = play([
+      ...UNTIL_RUNNING,
+      { kind: 'refused', reason: 'stale-fence' },
+      { kind: 'finished', outcome: RECOGNITION, nowMs: 50 },
+    ]);
+    expect(effects.slice(2)).toEqual([{ kind: 'abort' }, { kind: 'terminate', reason: 'stale-fence' }]);
+  });
+
+  test('a deadline that passes before the run is reported; one that passes during it is not looked at', () => {
+    const early = play([{ kind: 'room', nowMs: 0 }, { kind: 'deadline', nowMs: 5 }]);
+    expect(early.state.phase).toMatchObject({ name: 'reported', outcome: { kind: 'failure', failure: DEADLINE_EXCEEDED } });
+    expect(play([...UNTIL_RUNNING, { kind: 'deadline', nowMs: 15 }]).state.phase.name).toBe('running');
+  });
+
+  test('draining gives back what has not begun', () => {
+    expect(kinds(play([{ kind: 'room', nowMs: 0 }, { kind: 'drain' }]).effects)).toEqual(['announce', 'giveBack']);
+    expect(kinds(play([...UNTIL_RUNNING, { kind: 'drain' }]).effects)).toEqual(['announce', 'run']);
+  });
+
+  test('invariants 1 to 5 over any history', () => {
+    const event: fc.Arbitrary<ClaimEvent> = fc.constantFrom<ClaimEvent>(
+      { kind: 'room', nowMs: 1 },
+      { kind: 'picture', picture: PICTURE, nowMs: 2 },
+      { kind: 'prepared' },
+      { kind: 'unpreparable', failure: FAILURE, nowMs: 3 },
+      { kind: 'slot', nowMs: 4 },
+      { kind: 'finished', outcome: RECOGNITION, nowMs: 30 },
+      { kind: 'refused', reason: 'stale-fence' },
+      { kind: 'cancelled' },
+      { kind: 'acknowledged' },
+      { kind: 'owner-lost' },
+      { kind: 'owner-back' },
+      { kind: 'given-up', reason: 'owner-unreachable' },
+      { kind: 'deadline', nowMs: 5 },
+      { kind: 'drain' },
+    );
+    fc.assert(
+      fc.property(fc.boolean(), fc.array(event, { maxLength: 60 }), (stranded, events) => {
+        let state = pulled(stranded);
+        let endings = 0;
+        let runs = 0;
+        let acknowledgedByOwner = false;
+        let voided = false;
+        for (const next of events) {
+          const before = state;
+          const decision = decide(state, next);
+          state = decision.state;
+          acknowledgedByOwner ||= next.kind === 'acknowledged';
+          for (const effect of decision.effects) {
+            if (effect.kind === 'report') expect(voided).toBe(false);
+            if (effect.kind === 'run') {
+              runs += 1;
+              expect(before.phase.name === 'queued' && before.prepared).toBe(true);
+            }
+            if (effect.kind === 'acknowledge') expect(acknowledgedByOwner).toBe(true);
+            if (['acknowledge', 'terminate', 'giveBack'].includes(effect.kind)) endings += 1;
+          }
+          voided ||= next.kind === 'refused' || next.kind === 'cancelled';
+          if (before.phase.name === 'done') expect(decision.effects).toEqual([]);
+          if (before.phase.name === 'reported' && state.phase.name !== 'done')
+            expect(state.phase).toEqual(before.phase);
+        }
+        expect(endings).toBe(state.phase.name === 'done' ? 1 : 0);
+        expect(runs).toBeLessThanOrEqual(1);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
