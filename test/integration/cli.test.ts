@@ -89,8 +89,7 @@ function recognitionHandlers(): ServiceHandlers<typeof RecognitionService> {
   };
 }
 
-// biome-ignore lint/correctness/useYield: it only refuses
-async function* refuse(): AsyncGenerator<never> {
+function refuse(): AsyncGenerator<never> {
   throw new Failure('FAILED_PRECONDITION', 'not part of this test');
 }
 

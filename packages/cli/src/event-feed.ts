@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PeerCertificate } from 'node:tls';
-import { fromBinary, type JsonValue, toJson } from '@bufbuild/protobuf';
+import { fromBinary } from '@bufbuild/protobuf';
 import { decodeEnvelope, type Envelope, EVENT_TYPES, type EventData, subject } from '@meridian/contracts';
 import { Failure } from '@meridian/failure';
 import { loadTls } from '@meridian/rpc';
@@ -211,11 +211,4 @@ function remember(ids: Set<string>, id: string): void {
     if (ids.size <= REPLAYED_IDS_MAX) return;
     ids.delete(oldest);
   }
-}
-
-/** The event's data in protobuf's JSON. */
-export function eventData(event: PublicEvent): JsonValue {
-  return event.type === 'meridian.event.job-changed.v1'
-    ? toJson(EVENT_TYPES[event.type], event.data)
-    : toJson(EVENT_TYPES[event.type], event.data);
 }

@@ -76,8 +76,7 @@ class FakeRegion implements JobDoor {
     };
   }
 
-  // biome-ignore lint/correctness/useYield: these tests never watch.
-  async *watch(): AsyncGenerator<never> {
+  watch(): AsyncGenerator<never> {
     throw new Error('not watched');
   }
 }
@@ -158,7 +157,7 @@ describe('submitJob', () => {
       watch: new FakeRegion().watch,
     };
     await expect(run(door, [picture(1, 1)], { clock })).rejects.toThrow('full');
-    expect(clock.waits).toEqual(new Array(ATTEMPTS_MAX - 1).fill(7_000));
+    expect(clock.waits).toEqual(Array.from({ length: ATTEMPTS_MAX - 1 }, () => 7_000));
   });
 
   test('a region that never keeps a picture is not asked forever', async () => {

@@ -32,7 +32,7 @@ export interface JobDoor {
   ): AsyncIterable<Pick<WatchJobResponse, 'cursor' | 'update'>>;
 }
 
-export type SubmitPart = MessageInitShape<typeof SubmitJobRequestSchema>;
+type SubmitPart = MessageInitShape<typeof SubmitJobRequestSchema>;
 type JobHeaderInit = Exclude<MessageInitShape<typeof JobHeaderSchema>, { $typeName: string }>;
 
 export interface JobPicture {
@@ -45,7 +45,7 @@ export interface JobPicture {
   read(): AsyncIterable<Uint8Array>;
 }
 
-export interface RetryPorts {
+interface RetryPorts {
   readonly door: JobDoor;
   readonly clock: Clock;
   readonly random: Random;

@@ -17,7 +17,7 @@ export interface ModelUpload {
   readonly totalBytes: number;
 }
 
-export interface WeightFile {
+interface WeightFile {
   readonly path: string;
   /** `sha256:…` */
   readonly digest: string;

@@ -6,7 +6,7 @@ import { Failure } from '@meridian/failure';
 import type { JobPicture } from './job-submission.ts';
 
 /** The wire's bounds, refused here with a file name instead of there with an index. */
-export const PICTURES_MAX = 10_000;
+const PICTURES_MAX = 10_000;
 export const PICTURE_BYTES_MAX = 16 * 2 ** 20;
 const NAME_BYTES_MAX = 256;
 const PICTURE_EXTENSIONS = new Set(['.jpg', '.jpeg', '.png', '.webp']);

@@ -98,7 +98,7 @@ export async function chooseRegion(system: RunningSystem, name?: string): Promis
 const OPENS_TIMEOUT_MS = 1_000;
 
 /** Whether something listens there; says nothing about its health. */
-export function opens(address: string): Promise<boolean> {
+function opens(address: string): Promise<boolean> {
   const split = address.lastIndexOf(':');
   const host = address.slice(0, split).replace(/^\[|\]$/g, '');
   return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-/** Names of span attributes, metric labels and log fields: the telemetry schema, declared once. docs/telemetry.md explains them. */
+/** Names of span attributes, metric labels and log fields: the telemetry schema, declared once. */
 export const attributeNames = {
   taskId: 'meridian.task.id',
   jobId: 'meridian.job.id',

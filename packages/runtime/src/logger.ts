@@ -3,7 +3,7 @@ import { pino } from 'pino';
 export type Logger = pino.Logger;
 
 /** Unwritten log kept while stderr is blocked; beyond it lines are dropped rather than stopping the service. */
-export const LOG_BUFFER_BYTES_MAX = 4 * 2 ** 20;
+const LOG_BUFFER_BYTES_MAX = 4 * 2 ** 20;
 
 /** JSON lines on stderr, written without blocking; what is buffered is written at exit. */
 export function createLogger(options: { name: string; region: string; level: string }): Logger {

@@ -19,7 +19,7 @@ describe('seededRandom', () => {
 
   test('is uniform within 3 % over 16 buckets, with a fixed seed', () => {
     const random = seededRandom(7);
-    const buckets = new Array<number>(16).fill(0);
+    const buckets = Array.from({ length: 16 }, () => 0);
     for (let i = 0; i < 160_000; i++) {
       const bucket = random.int(16);
       buckets[bucket] = (buckets[bucket] ?? 0) + 1;

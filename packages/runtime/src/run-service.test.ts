@@ -75,6 +75,19 @@ describe('runService', () => {
     expect(output()).toContain('drain of door was cut short');
   });
 
+  test('a signal during the start stops what was started, and ends it with 0', async () => {
+    const slow = `components: [
+      { name: 'first', start: async () => log('first started'), stop: async () => log('first stopped') },
+      { name: 'second', start: () => { log('starting'); return clock.sleep(300); }, stop: async () => {} },
+      { name: 'third', start: async () => log('third started'), stop: async () => {} }]`;
+    const { child, saw, closed, output } = probe(slow);
+    await saw('starting');
+    child.kill('SIGTERM');
+    expect(await closed()).toBe(0);
+    expect(output()).toContain('first stopped');
+    expect(output()).not.toContain('third started');
+  });
+
   test("the parent's end is a signal, too", async () => {
     const { child, ready } = probe(plain);
     await ready();

@@ -55,6 +55,7 @@ export async function runService<S extends z.ZodObject>(service: Service<S>): Pr
     otlpUrl: common.otlpUrl,
     metricsListen: common.metricsListen,
   });
+  let isStopping = () => false;
   try {
     await telemetry.listening;
     const context = { config, logger, clock: systemClock, random: systemRandom, telemetry };
@@ -65,16 +66,16 @@ export async function runService<S extends z.ZodObject>(service: Service<S>): Pr
       logger,
       clock: systemClock,
     });
-    stopOnSignal(lifecycle, telemetry, logger);
+    isStopping = stopOnSignal(lifecycle, telemetry, logger);
     await lifecycle.start();
     announce(
       { ...(telemetry.prometheusPort !== undefined && { metricsPort: telemetry.prometheusPort }), ...info?.() },
       logger,
     );
   } catch (error) {
-    const failure = Failure.from(error);
     // During a shutdown the signal handler decides the exit code.
-    if (failure.code === 'CANCELLED') return;
+    if (isStopping()) return;
+    const failure = Failure.from(error);
     logger.fatal({ err: error }, `could not start: ${failure.code === 'INTERNAL' ? String(error) : failure.message}`);
     process.exit(1);
   }
@@ -92,10 +93,11 @@ function readConfig<S extends z.ZodObject>(service: Service<S>) {
 
 function announce(info: Record<string, unknown>, logger: Logger): void {
   logger.info(info, 'ready');
-  process.send?.({ type: 'ready', ...info });
+  if (process.connected) process.send?.({ type: 'ready', ...info });
 }
 
-function stopOnSignal(lifecycle: Lifecycle, telemetry: Telemetry, logger: Logger): void {
+/** @returns whether a signal has come. */
+function stopOnSignal(lifecycle: Lifecycle, telemetry: Telemetry, logger: Logger): () => boolean {
   let stopping = false;
   const stop = (cause: string) => {
     if (stopping) {
@@ -110,6 +112,7 @@ function stopOnSignal(lifecycle: Lifecycle, telemetry: Telemetry, logger: Logger
   process.on('SIGINT', () => stop('SIGINT'));
   // Without its parent nobody would ever stop this process.
   if (process.send !== undefined) process.on('disconnect', () => stop('parent'));
+  return () => stopping;
 }
 
 async function shutDown(lifecycle: Lifecycle, telemetry: Telemetry, logger: Logger): Promise<0 | 1> {

@@ -1,3 +1,6 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { ROOT_CONTEXT, SpanStatusCode, trace } from '@opentelemetry/api';
 import { attributeNames } from './attribute-names.ts';
@@ -9,7 +12,7 @@ import { contextFromTraceparent, traceparentOf } from './trace-context.ts';
 const WALL_MS = 2_000_000_000_000;
 
 const started: Telemetry[] = [];
-function telemetry(options: { sampleRatio?: number; metricsListen?: string } = {}): Telemetry {
+function telemetry(options: { sampleRatio?: number; metricsListen?: string; otlpUrl?: string } = {}): Telemetry {
   const made = startTelemetry({ service: 'scheduler', region: 'beijing', replica: '1', sampleRatio: 1, ...options });
   started.push(made);
   return made;
@@ -59,6 +62,28 @@ describe('spans', () => {
   });
 });
 
+test('spans also go to an OTLP endpoint in batches, and flush waits for them', async () => {
+  const bodies: string[] = [];
+  const collector = createServer(async (request, response) => {
+    bodies.push(`${request.url} ${await text(request)}`);
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  });
+  await new Promise<void>((ready) => collector.listen(0, '127.0.0.1', ready));
+  try {
+    const { port } = collector.address() as AddressInfo;
+    const made = telemetry({ otlpUrl: `http://127.0.0.1:${port}/v1/traces` });
+    for (const name of ['one', 'two']) made.tracer.startSpan(name).end();
+    await made.flush();
+    expect(bodies).toHaveLength(1);
+    for (const part of ['/v1/traces ', '"one"', '"two"', '"service.name"', '"meridian.region"', '"beijing"'])
+      expect(bodies[0]).toContain(part);
+    expect(made.takeSpans(10)).toHaveLength(2);
+  } finally {
+    collector.closeAllConnections();
+    await new Promise((closed) => collector.close(closed));
+  }
+});
+
 describe('trace context', () => {
   test('survives the round trip, with its state', () => {
     const header = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`;
@@ -78,8 +103,8 @@ describe('metrics', () => {
     await made.listening;
     made.meter.createCounter('meridian.tasks').add(2, { outcome: 'result' });
     const url = `http://127.0.0.1:${made.prometheusPort}/metrics`;
-    const text = await (await fetch(url)).text();
-    expect(text).toMatch(/meridian_tasks_total\{.*outcome="result".*\} 2/);
+    const page = await (await fetch(url)).text();
+    expect(page).toMatch(/meridian_tasks_total\{.*outcome="result".*\} 2/);
     expect((await fetch(url.replace('metrics', 'other'))).status).toBe(404);
     await made.shutdown();
     await expect(fetch(url)).rejects.toThrow();

@@ -58,7 +58,7 @@ export interface TelemetryOptions {
 /** Spans of about ten seconds at full load wait for shipping, once a second in practice. */
 export const SPANS_WAITING_MAX = 8_192;
 /** About 12 MB: the last few thousand tasks of a region. */
-export const SPANS_KEPT_MAX = 16_384;
+const SPANS_KEPT_MAX = 16_384;
 
 export function startTelemetry(options: TelemetryOptions): Telemetry {
   const resource = resourceFromAttributes({

@@ -1,8 +1,9 @@
 import { Failure } from '@meridian/failure';
 import { type Command, InvalidArgumentError } from 'commander';
-import { chooseRegion, findSystem } from '../running-system.ts';
+import { eventJson, formatEvent } from '../format/event.ts';
+import { chooseRegion, findSystem, type RegionDoors } from '../running-system.ts';
 import { note, print, printJson } from '../terminal.ts';
-import { type CommandContext, optionsOf } from './context.ts';
+import { type CommandContext, type GlobalOptions, optionsOf } from './context.ts';
 
 interface EventsOptions {
   readonly follow?: boolean;
@@ -20,7 +21,6 @@ function parseAge(text: string): number {
 }
 
 export function addEventsCommand(program: Command, context: CommandContext): void {
-  const { terminal, clock, signal } = context;
   const command = program
     .command('events')
     .description('public events of jobs: accepted, placed, re-placed, finished, cancelled (the last day is kept)')
@@ -28,42 +28,34 @@ export function addEventsCommand(program: Command, context: CommandContext): voi
     .option('--since <age>', 'stored events of that age and younger (default: all, or none with --follow)', parseAge)
     .option('-r, --region <name>', 'events of this region only (default: all regions)')
     .option('--tenant <name>', 'events of this tenant only')
-    .action(async () => {
-      const options = optionsOf<EventsOptions>(command);
-      const system = await findSystem(options);
-      const regions = options.region === undefined ? system.regions : [await chooseRegion(system, options.region)];
-      const follow = options.follow === true;
-      const sinceMs = options.since === undefined ? (follow ? undefined : 0) : clock.nowMs() - options.since;
-      // Loaded here: the other commands need no broker.
-      const { eventData, readEvents } = await import('../event-feed.ts');
-      const { formatEvent } = await import('../format/event.ts');
-      const show = async (region: (typeof regions)[number]) => {
-        const feed = readEvents({
-          region,
-          certificates: system.certificates,
-          follow,
-          signal,
-          onInvalid: (problem) => note(terminal, `left out: ${problem}`),
-          ...(options.tenant !== undefined && { tenant: options.tenant }),
-          ...(sinceMs !== undefined && { sinceMs }),
-        });
-        for await (const event of feed) {
-          if (!options.json) print(terminal, formatEvent(event));
-          else {
-            const { vector, hlc: _hlc, ...envelope } = event.envelope;
-            printJson(terminal, {
-              region: event.region,
-              subject: event.subject,
-              ...envelope,
-              versionVector: vector.toString(),
-              data: eventData(event),
-            });
-          }
-        }
-      };
-      const failures = (await Promise.allSettled(regions.map(show))).filter((outcome) => outcome.status === 'rejected');
-      if (signal.aborted) return;
-      for (const { reason } of failures.slice(1)) note(terminal, Failure.from(reason).message);
-      if (failures[0] !== undefined) throw failures[0].reason;
+    .action(() => showEvents(optionsOf<EventsOptions>(command), context));
+}
+
+async function showEvents(options: EventsOptions & GlobalOptions, context: CommandContext): Promise<void> {
+  const { terminal, clock, signal } = context;
+  const system = await findSystem(options);
+  const regions = options.region === undefined ? system.regions : [await chooseRegion(system, options.region)];
+  const follow = options.follow === true;
+  const sinceMs = options.since === undefined ? (follow ? undefined : 0) : clock.nowMs() - options.since;
+  // Loaded here: the other commands need no broker.
+  const { readEvents } = await import('../event-feed.ts');
+  const show = async (region: RegionDoors) => {
+    const feed = readEvents({
+      region,
+      certificates: system.certificates,
+      follow,
+      signal,
+      onInvalid: (problem) => note(terminal, `left out: ${problem}`),
+      ...(options.tenant !== undefined && { tenant: options.tenant }),
+      ...(sinceMs !== undefined && { sinceMs }),
     });
+    for await (const event of feed)
+      if (options.json) printJson(terminal, eventJson(event));
+      else print(terminal, formatEvent(event));
+  };
+  // One region that is away does not hide the others' events.
+  const failures = (await Promise.allSettled(regions.map(show))).filter((outcome) => outcome.status === 'rejected');
+  if (signal.aborted) return;
+  for (const { reason } of failures.slice(1)) note(terminal, Failure.from(reason).message);
+  if (failures[0] !== undefined) throw failures[0].reason;
 }

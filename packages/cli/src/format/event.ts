@@ -1,4 +1,5 @@
-import { parseSubject } from '@meridian/contracts';
+import { type JsonValue, toJson } from '@bufbuild/protobuf';
+import { EVENT_TYPES, parseSubject } from '@meridian/contracts';
 import type { Placement } from '@meridian/contracts/event';
 import type { PublicEvent } from '../event-feed.ts';
 import { jobState } from './job.ts';
@@ -26,4 +27,17 @@ function detailOf(event: PublicEvent): string {
 function placementsOf(placements: readonly Placement[]): string {
   const groups = Map.groupBy(placements, ({ region, reason }) => (reason === '' ? region : `${region} (${reason})`));
   return [...groups].map(([where, group]) => `${group.length} → ${where}`).join(', ');
+}
+
+/** Where it came from, the envelope for scripts, and the data in protobuf's JSON. */
+export function eventJson(event: PublicEvent): Readonly<Record<string, unknown>> {
+  const { vector, hlc: _, ...envelope } = event.envelope;
+  const { region, subject } = event;
+  return { region, subject, ...envelope, versionVector: vector.toString(), data: dataJson(event) };
+}
+
+function dataJson(event: PublicEvent): JsonValue {
+  return event.type === 'meridian.event.job-changed.v1'
+    ? toJson(EVENT_TYPES[event.type], event.data)
+    : toJson(EVENT_TYPES[event.type], event.data);
 }
