@@ -1,3 +1,5 @@
+export { type CatalogueModel, type CatalogueOptions, DEFAULT_MODEL, ensureCatalogue } from './catalogue.ts';
+export { convertBlazeface, convertCenternet, type GraphModelFiles } from './convert/detectors.ts';
 export {
   canonicalJson,
   type DecoderSpec,
@@ -10,3 +12,4 @@ export {
   modelDigest,
   parseManifest,
 } from './manifest.ts';
+export { type AssetPackage, PackageAssets } from './package-assets.ts';
