@@ -15,7 +15,7 @@ JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning nod
 LOCAL := node --disable-warning=ExperimentalWarning infra/local/src/main.ts
 
 .PHONY: help setup toolchain packages run demo check format lint types proto generated boundaries dead-code test unit \
-  faults bench sim chaos render deploy clean
+  faults acceptance bench sim chaos render deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -71,6 +71,10 @@ unit: packages
 
 faults: packages ## kill, stop and cut real processes under a job and compare with an undisturbed run; ROUNDS=10
 	@exec node --disable-warning=ExperimentalWarning test/faults/main.ts
+
+acceptance: packages ## long checks: a job of 2,000 pictures over a bad link, 100 starts; ONLY=name
+	@$(LOCAL) prepare
+	@exec node --disable-warning=ExperimentalWarning test/acceptance/main.ts "$(ONLY)"
 
 bench: packages ## benchmarks against the bare limit, in one run; ONLY=name
 	@$(LOCAL) prepare

@@ -32,6 +32,7 @@ export interface FinishedJob {
   readonly regions: ReadonlyMap<string, number>;
   /** Tasks that took more than one placement. */
   readonly replaced: number;
+  readonly replacedTasks: readonly string[];
   readonly durationMs: number;
 }
 
@@ -52,15 +53,22 @@ export async function runJob(options: {
   const startedMs = systemClock.monotonicMs();
   const answers: Answer[] = [];
   const regions = new Map<string, number>();
-  let replaced = 0;
+  const replacedTasks: string[] = [];
   for await (const update of watchJob({ ...ports, jobId })) {
     if (update.kind !== 'result') continue;
     answers.push(answerOf(update.result));
     regions.set(update.result.region, (regions.get(update.result.region) ?? 0) + 1);
-    if (update.result.attempts > 1) replaced += 1;
+    if (update.result.attempts > 1) replacedTasks.push(update.result.taskId);
     options.onResult(answers.length, jobId);
   }
-  return { jobId, answers, regions, replaced, durationMs: systemClock.monotonicMs() - startedMs };
+  return {
+    jobId,
+    answers,
+    regions,
+    replaced: replacedTasks.length,
+    replacedTasks,
+    durationMs: systemClock.monotonicMs() - startedMs,
+  };
 }
 
 /** Numbers are rounded to what a float on the wire keeps, so that equal recognitions give equal text. */
