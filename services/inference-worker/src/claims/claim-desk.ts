@@ -1,18 +1,19 @@
-import type { Clock, Timer } from '@meridian/runtime';
 import { Failure } from '@meridian/failure';
+import type { Clock, Timer } from '@meridian/runtime';
 import { type ClaimEvent, decide, type Effect } from './decide.ts';
-import { type ClaimFacts, type ClaimState, pulled, reservedBytes, usesCredit } from './held-claim.ts';
+import { dueEvent, giveBackDelayMs, isTooOld, RENEW_MS } from './due.ts';
+import { type ClaimFacts, type ClaimState, pulled } from './held-claim.ts';
+import { Ledger } from './ledger.ts';
 import type { ClaimMessage, ClaimObserver, OwnerLink, Owners, Preparation, ServedModel, Slots } from './ports.ts';
 import { RunQueue } from './run-queue.ts';
 
 /**
  * Everything this worker holds, and the one place where decisions become effects.
  *
- * 1. Every held claim is in `#held` from its pull to its end; credit and bytes are derived from its phase, before and
- *    after each decision, so neither can leak.
+ * 1. Every held claim is in `#held` from its pull to its end; credit and bytes follow its phase ({@link Ledger}).
  * 2. Bytes asked for or held never exceed `pictureBytesMax`, except that one picture may always be here.
- * 3. Claims whose owner is out of reach are at most `strandedMax`, results without acknowledgement at most
- *    `unacknowledgedMax`; beyond that the oldest goes back to the broker.
+ * 3. Claims whose owner is out of reach are at most STRANDED_MAX, more go back to the broker at once; from
+ *    `unacknowledgedMax` results without acknowledgement on nothing is pulled.
  */
 export interface DeskLimits {
   readonly pictureBytesMax: number;
@@ -22,14 +23,7 @@ export interface DeskLimits {
 
 /** Claims that wait for an owner out of reach; beyond it they go back to the broker at once. */
 const STRANDED_MAX = 64;
-/** A claim of the broker's is renewed after this long; its ack wait is 10 s. */
-const RENEW_MS = 3_000;
 const TICK_MS = 250;
-/** A result that nobody acknowledged goes back to the broker after this long: the owner then decides anew. */
-const RESULT_KEEP_MS = 10 * 60_000;
-/** Redelivery after a claim was given back: doubles with every delivery. */
-const GIVE_BACK_INITIAL_MS = 1_000;
-const GIVE_BACK_MAX_MS = 60_000;
 
 interface Held {
   readonly facts: ClaimFacts;
@@ -42,13 +36,22 @@ interface Held {
   renewedAtMs: number;
 }
 
+/** Credit of the lane that a claim was pulled from. */
+export interface Credit {
+  /** A claim that did not count for a while counts again. */
+  taken(laneId: string): void;
+  released(laneId: string): void;
+  /** Pulling may be possible again. */
+  changed(): void;
+}
+
 export interface DeskOptions {
   readonly clock: Clock;
   readonly limits: DeskLimits;
   readonly owners: Owners;
   readonly preparation: Preparation;
   readonly slots: Slots;
-  readonly credit: { retaken(laneId: string): void; released(laneId: string): void };
+  readonly credit: Credit;
   readonly observer: ClaimObserver;
 }
 
@@ -56,11 +59,8 @@ export class ClaimDesk {
   readonly #o: DeskOptions;
   readonly #held = new Map<string, Held>();
   readonly #queue = new RunQueue<Held>();
+  readonly #ledger = new Ledger();
   #timer: Timer | undefined;
-  #bytes = 0;
-  #waitingForRoom = 0;
-  #stranded = 0;
-  #unacknowledged = 0;
   #draining = false;
   #idle: (() => void) | undefined;
 
@@ -83,33 +83,34 @@ export class ClaimDesk {
 
   /** False when pulling more would only make claims wait here instead of at the broker. */
   get mayPull(): boolean {
-    return !this.#draining && this.#waitingForRoom === 0 && this.#unacknowledged < this.#o.limits.unacknowledgedMax;
+    const { waitingForRoom, unacknowledged } = this.#ledger;
+    return !this.#draining && waitingForRoom === 0 && unacknowledged < this.#o.limits.unacknowledgedMax;
   }
 
   /** Claims held that have no result yet. */
   get outstanding(): number {
-    return this.#held.size - this.#unacknowledged;
+    return this.#held.size - this.#ledger.unacknowledged;
   }
 
   get size(): number {
     return this.#held.size;
   }
 
-  /** Takes a pulled claim. Its credit counts as used until it has a result or ends. */
+  /** Takes a pulled claim, for which its lane's credit is used: until it has a result, or ends, or is stranded. */
   take(facts: ClaimFacts, message: ClaimMessage, laneId: string): void {
     const known = this.#held.get(facts.key);
-    const link = this.#o.owners.linkOf(facts.ownerRegion);
     if (known !== undefined) {
       // Delivered again (a renewal was lost): the newer delivery is the one that can be acknowledged.
       known.message = message;
       known.renewedAtMs = this.#o.clock.monotonicMs();
       this.#o.credit.released(laneId);
-    } else if (link === undefined) {
-      message.terminate(`unknown owner region ${facts.ownerRegion}`);
-      this.#o.credit.released(laneId);
-      this.#o.observer.ended(facts, { name: 'done' }, 'terminated', 'owner-unknown');
-    } else if (this.#draining || (!link.ready && this.#isHopeless(link))) {
-      message.giveBack(this.#draining ? 0 : giveBackDelayMs(message));
+      return;
+    }
+    const link = this.#o.owners.linkOf(facts.ownerRegion);
+    if (link === undefined) this.#refuse(facts, message, laneId, 'owner-unknown');
+    else if (isTooOld(facts, this.#now())) this.#refuse(facts, message, laneId, 'expired');
+    else if (this.#draining || (!link.ready && this.#isHopeless(link))) {
+      message.giveBack(this.#draining ? 0 : giveBackDelayMs(message.deliveryCount));
       this.#o.credit.released(laneId);
     } else this.#admit(facts, message, laneId, link);
   }
@@ -152,35 +153,36 @@ export class ClaimDesk {
     });
   }
 
+  #refuse(facts: ClaimFacts, message: ClaimMessage, laneId: string, reason: string): void {
+    message.terminate(reason);
+    this.#o.credit.released(laneId);
+    this.#o.observer.ended(facts, { name: 'done' }, 'terminated', reason);
+  }
+
   #admit(facts: ClaimFacts, message: ClaimMessage, laneId: string, link: OwnerLink): void {
-    const stranded = !link.ready;
-    const state = pulled(stranded);
     const held: Held = {
       facts,
       laneId,
       link,
       aborting: new AbortController(),
       message,
-      state,
+      state: pulled(!link.ready),
       model: undefined,
       renewedAtMs: this.#o.clock.monotonicMs(),
     };
     this.#held.set(facts.key, held);
-    if (stranded) {
-      this.#stranded += 1;
-      this.#o.credit.released(laneId);
-    } else this.#waitingForRoom += 1;
+    if (this.#ledger.move(facts, undefined, held.state) !== 'taken') this.#o.credit.released(laneId);
     this.#o.observer.taken(facts);
     if (facts.deadlineMs !== 0 && this.#now() >= facts.deadlineMs) {
       this.#apply(held, { kind: 'deadline', nowMs: this.#now() });
       return;
     }
-    this.#prepare(held);
     this.#tryAnnounce(held);
+    this.#prepare(held);
   }
 
   #isHopeless(link: OwnerLink): boolean {
-    return this.#stranded >= STRANDED_MAX || link.downForMs(this.#now()) > this.#o.limits.ownerUnreachableMs;
+    return this.#ledger.stranded >= STRANDED_MAX || link.downForMs(this.#now()) > this.#o.limits.ownerUnreachableMs;
   }
 
   #prepare(held: Held): void {
@@ -205,12 +207,13 @@ export class ClaimDesk {
   #tryAnnounce(held: Held): void {
     const { facts, state, link } = held;
     if (state.phase.name !== 'pulled' || state.phase.stranded || !link.ready) return;
-    if (this.#bytes > 0 && this.#bytes + facts.pictureBytes > this.#o.limits.pictureBytesMax) return;
+    const { pictureBytes } = this.#ledger;
+    if (pictureBytes > 0 && pictureBytes + facts.pictureBytes > this.#o.limits.pictureBytesMax) return;
     this.#apply(held, { kind: 'room', nowMs: this.#now() });
   }
 
   #announceWaiting(): void {
-    if (this.#waitingForRoom === 0) return;
+    if (this.#ledger.waitingForRoom === 0) return;
     for (const priority of ['high', 'normal', 'low'])
       for (const held of this.#held.values()) if (held.facts.priority === priority) this.#tryAnnounce(held);
   }
@@ -235,18 +238,13 @@ export class ClaimDesk {
   }
 
   #account(held: Held, before: ClaimState, after: ClaimState): void {
-    const { facts, laneId } = held;
     if (before.phase.name === 'queued' && after.phase.name !== 'queued') this.#queue.remove(held);
-    const bytes = reservedBytes(facts, after.phase) - reservedBytes(facts, before.phase);
-    this.#bytes += bytes;
-    this.#waitingForRoom += count(isWaiting(after)) - count(isWaiting(before));
-    this.#stranded += count(isStranded(after)) - count(isStranded(before));
-    this.#unacknowledged += count(after.phase.name === 'reported') - count(before.phase.name === 'reported');
-    if (after.phase.name === 'done') this.#held.delete(facts.key);
-    const used = usesCredit(before.phase);
-    if (used && !usesCredit(after.phase)) this.#o.credit.released(laneId);
-    else if (!used && usesCredit(after.phase)) this.#o.credit.retaken(laneId);
-    if (bytes < 0) this.#announceWaiting();
+    const bytesBefore = this.#ledger.pictureBytes;
+    const credit = this.#ledger.move(held.facts, before, after);
+    if (after.phase.name === 'done') this.#held.delete(held.facts.key);
+    if (credit === 'released') this.#o.credit.released(held.laneId);
+    else if (credit === 'taken') this.#o.credit.taken(held.laneId);
+    if (this.#ledger.pictureBytes < bytesBefore) this.#announceWaiting();
   }
 
   #perform(held: Held, effect: Effect, before: ClaimState): void {
@@ -275,7 +273,7 @@ export class ClaimDesk {
         break;
       case 'giveBack':
         if (effect.tellOwner) link.returned(facts, effect.reason);
-        message.giveBack(effect.tellOwner ? 0 : giveBackDelayMs(message));
+        message.giveBack(effect.tellOwner ? 0 : giveBackDelayMs(message.deliveryCount));
         this.#ended(held, before, 'given-back', effect.reason);
         break;
     }
@@ -283,6 +281,7 @@ export class ClaimDesk {
 
   #ended(held: Held, before: ClaimState, end: 'acknowledged' | 'terminated' | 'given-back', reason?: string): void {
     held.aborting.abort();
+    this.#o.credit.changed();
     this.#o.observer.ended(held.facts, before.phase, end, reason);
     if (this.#held.size === 0) this.#idle?.();
   }
@@ -309,37 +308,17 @@ export class ClaimDesk {
     const nowMs = this.#now();
     const monotonicMs = this.#o.clock.monotonicMs();
     for (const held of [...this.#held.values()]) {
-      const { phase } = held.state;
       if (monotonicMs - held.renewedAtMs >= RENEW_MS) {
         held.message.renew();
         held.renewedAtMs = monotonicMs;
       }
-      if (phase.name === 'pulled' && phase.stranded && held.link.downForMs(nowMs) > this.#o.limits.ownerUnreachableMs)
-        this.#apply(held, { kind: 'given-up', reason: 'owner-unreachable' });
-      else if (phase.name === 'reported' && nowMs - phase.atMs > RESULT_KEEP_MS)
-        this.#apply(held, { kind: 'given-up', reason: 'not-acknowledged' });
-      else if (held.facts.deadlineMs !== 0 && nowMs >= held.facts.deadlineMs)
-        this.#apply(held, { kind: 'deadline', nowMs });
+      const downForMs = held.link.downForMs(nowMs);
+      const due = dueEvent(held.facts, held.state.phase, downForMs, nowMs, this.#o.limits);
+      if (due !== undefined) this.#apply(held, due);
     }
   }
 
   #now(): number {
     return this.#o.clock.nowMs();
   }
-}
-
-function isWaiting(state: ClaimState): boolean {
-  return state.phase.name === 'pulled' && !state.phase.stranded;
-}
-
-function isStranded(state: ClaimState): boolean {
-  return state.phase.name === 'pulled' && state.phase.stranded;
-}
-
-function count(condition: boolean): number {
-  return condition ? 1 : 0;
-}
-
-function giveBackDelayMs(message: ClaimMessage): number {
-  return Math.min(GIVE_BACK_MAX_MS, GIVE_BACK_INITIAL_MS * 2 ** Math.min(10, message.deliveryCount - 1));
 }

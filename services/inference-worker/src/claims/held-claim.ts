@@ -57,15 +57,22 @@ export interface ClaimFacts {
   /** `<task_id>#<fence>`. */
   readonly key: string;
   readonly taskId: string;
+  readonly jobId: string;
   readonly fence: bigint;
+  readonly attempt: number;
   /** Event id of the claim: the cause of everything said about it. */
   readonly eventId: string;
+  /** W3C trace context of the owner's attempt. */
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
   readonly priority: PriorityClassName;
   readonly model: string;
   readonly modelDigest: string;
   readonly pictureBytes: number;
   /** Wall time; 0: none. */
   readonly deadlineMs: number;
+  /** Wall time of the owner; 0: unknown. */
+  readonly placedAtMs: number;
   readonly ownerRegion: string;
   readonly requires: readonly string[];
 }

@@ -111,6 +111,11 @@ export class CreditBook {
     lane.batch = 0;
   }
 
+  /** A claim that had been released counts again; shared credit may be exceeded by it until others are released. */
+  taken(id: string): void {
+    this.#lane(id).held += 1;
+  }
+
   /** A held claim is done with, or no longer counts. */
   released(id: string): void {
     const lane = this.#lane(id);

@@ -1,0 +1,41 @@
+import type { Envelope, PriorityClassName } from '@meridian/contracts';
+import { PriorityClass } from '@meridian/contracts/recognition';
+import type { TaskClaim } from '@meridian/contracts/task';
+import type { ClaimFacts } from '../claims/held-claim.ts';
+
+const PRIORITY_NAMES: Readonly<Record<number, PriorityClassName>> = {
+  [PriorityClass.UNSPECIFIED]: 'normal',
+  [PriorityClass.HIGH]: 'high',
+  [PriorityClass.NORMAL]: 'normal',
+  [PriorityClass.LOW]: 'low',
+};
+const ID_CHARS_MAX = 200;
+const REQUIRES_MAX = 16;
+
+/** @returns what is wrong, for a claim that nobody can work on. */
+export function decodeClaim(envelope: Envelope, claim: TaskClaim): ClaimFacts | string {
+  const priority = PRIORITY_NAMES[claim.priority];
+  if (priority === undefined) return 'priority: not a class';
+  if (claim.taskId === '' || claim.taskId.length > ID_CHARS_MAX) return 'task_id: empty or too long';
+  if (claim.owner === undefined || claim.owner.region === '') return 'owner: missing';
+  if (claim.modelDigest === '') return 'model_digest: missing';
+  if (claim.requires.length > REQUIRES_MAX) return `requires: more than ${REQUIRES_MAX}`;
+  return {
+    key: `${claim.taskId}#${claim.fence}`,
+    taskId: claim.taskId,
+    jobId: claim.jobId,
+    fence: claim.fence,
+    attempt: claim.attempt,
+    eventId: envelope.id,
+    traceparent: envelope.traceparent,
+    tracestate: envelope.tracestate,
+    priority,
+    model: claim.model,
+    modelDigest: claim.modelDigest,
+    pictureBytes: claim.pictureBytes,
+    deadlineMs: Number(claim.deadlineUnixMs),
+    placedAtMs: Number(claim.placedUnixMs),
+    ownerRegion: claim.owner.region,
+    requires: claim.requires,
+  };
+}
