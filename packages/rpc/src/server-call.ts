@@ -20,7 +20,7 @@ import { statusFromFailure } from './status.ts';
 export interface ServerCallHost {
   readonly clock: Clock;
   readonly messageBytesMax: number;
-  readonly draining: AbortSignal;
+  readonly draining: () => boolean;
   readonly report: CallReport;
   readonly opened: (call: ServerCall) => void;
   /** The call's last byte was given to its connection, or the connection is gone. */
@@ -43,6 +43,8 @@ export class ServerCall {
   readonly #route: Route;
   readonly #host: ServerCallHost;
   readonly #abort = new AbortController();
+  /** One a call, not one a server: handlers of finished calls would leave their listeners on it. */
+  readonly #draining = new AbortController();
   readonly #requests: Inbox<Message>;
   readonly #responses: SendBuffer;
   #deadline: Timer | undefined;
@@ -77,8 +79,14 @@ export class ServerCall {
     });
   }
 
+  /** Tells the handler that the server drains. */
+  drain(): void {
+    this.#draining.abort();
+  }
+
   #begin(metadata: Metadata): void {
     this.#host.opened(this);
+    if (this.#host.draining()) this.drain();
     const text = textOf(metadata);
     const { span, traceContext } = this.#host.report.begin(this.#route, text);
     this.#span = span;
@@ -99,7 +107,7 @@ export class ServerCall {
       peer,
       deadlineMs,
       signal: this.#abort.signal,
-      draining: this.#host.draining,
+      draining: this.#draining.signal,
       cause: decodeCause(text),
       traceContext,
       metadata: forHandlers(text),

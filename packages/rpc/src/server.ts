@@ -43,12 +43,12 @@ export class RpcServer {
   readonly #services: DescService[] = [];
   readonly #calls = new Set<ServerCall>();
   readonly #health = new HealthImplementation();
-  readonly #draining = new AbortController();
   readonly #server: Server;
   #restoreWindows: (() => void) | undefined;
   #idle: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
   #serving = true;
+  #draining = false;
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
@@ -56,7 +56,7 @@ export class RpcServer {
     const host: ServerCallHost = {
       clock: options.clock,
       messageBytesMax,
-      draining: this.#draining.signal,
+      draining: () => this.#draining,
       report: new CallReport(options.logger, options.tracer),
       opened: (call) => void this.#calls.add(call),
       closed: (call) => this.#closed(call),
@@ -88,7 +88,7 @@ export class RpcServer {
 
   /**
    * @returns the port, which the system chooses when `hostPort` ends in `:0`.
-   * @throws Failure UNAVAILABLE / LISTEN_FAILED. Retryable.
+   * @throws Failure UNAVAILABLE / LISTEN_FAILED. Retryable, by a new server.
    */
   async listen(hostPort: string): Promise<number> {
     assert(this.#restoreWindows === undefined, 'a server listens once');
@@ -109,7 +109,7 @@ export class RpcServer {
   /** What health checks answer, for the server and each of its services. True from the start. */
   setServing(serving: boolean): void {
     this.#serving = serving;
-    const status = serving && !this.#draining.signal.aborted ? 'SERVING' : 'NOT_SERVING';
+    const status = serving && !this.#draining ? 'SERVING' : 'NOT_SERVING';
     for (const name of ['', ...this.#services.map((service) => service.typeName)]) this.#health.setStatus(name, status);
   }
 
@@ -118,8 +118,9 @@ export class RpcServer {
    * Handlers of endless streams hear of it by `context.draining`.
    */
   async drain(graceMs: number): Promise<void> {
-    this.#draining.abort();
+    this.#draining = true;
     this.setServing(false);
+    for (const call of this.#calls) call.drain();
     const stopped = this.#stop();
     if (this.#calls.size > 0) {
       const idle = new Promise<void>((resolve) => {
@@ -134,7 +135,7 @@ export class RpcServer {
 
   /** Ends every call and connection at once. Idempotent. */
   async close(): Promise<void> {
-    this.#draining.abort();
+    this.#draining = true;
     const stopped = this.#stop();
     this.#server.forceShutdown();
     this.#restoreWindows?.();

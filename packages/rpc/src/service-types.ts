@@ -61,7 +61,7 @@ export interface CallOptions {
 }
 
 /**
- * One function a method. All throw Failures only. Leaving the loop over a response stream cancels the call.
+ * One function a method. All throw Failures only, streams also at once (a closed channel, an aborted signal). Leaving the loop over a response stream cancels the call.
  * A unary call without a bound gets one of 30 s; streams have none unless asked.
  */
 export type RpcClient<S extends DescService> = {
@@ -81,7 +81,10 @@ export type MethodCaller<M extends DescMethod> =
 
 /** Both directions of a bidi call in the hands of one owner that writes from several places. */
 export interface Duplex<Request, Response> {
-  /** @returns false when full (taken all the same: `await ready()` before the next) or when the call is over. */
+  /**
+   * @returns false when full (taken all the same: `await ready()` before the next) or when the call is over.
+   * @throws Failure RESOURCE_EXHAUSTED / MESSAGE_TOO_LARGE. Not retryable.
+   */
   send(message: Request): boolean;
   /** Resolves when there is room; rejected with the Failure that ended the call. */
   ready(): Promise<void>;
