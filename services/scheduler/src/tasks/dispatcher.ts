@@ -1,0 +1,237 @@
+import { choose } from '../placement/choose.ts';
+import type { CostFunction } from '../placement/cost.ts';
+import type { RegionView } from '../placement/region-view.ts';
+import { PlacementWindow } from '../placement/window.ts';
+import { AnnounceOrder } from './announce-order.ts';
+import { decide } from './decide.ts';
+import { fenceOf } from './fence.ts';
+import { type AttemptLimits, lossOf, queueOf } from './lost-attempts.ts';
+import { perform } from './perform.ts';
+import type { DispatchPorts, StreamRef, WorkerResult } from './ports.ts';
+import { type Offer, type ReadyEntry, ReadyQueue } from './ready-queue.ts';
+import { type Outcome, openAttempt, type Task } from './task.ts';
+import { TaskTable } from './task-table.ts';
+import type { LossReason, TaskInput, TaskLimits } from './transition.ts';
+
+export interface DispatcherOptions {
+  readonly term: number;
+  readonly regions: ReadonlyMap<string, RegionView>;
+  readonly ports: DispatchPorts;
+  readonly taskLimits: TaskLimits;
+  readonly attemptLimits: AttemptLimits;
+  readonly windowPerRegion: number;
+  readonly announceGraceMs: number;
+  readonly cost: CostFunction;
+  readonly readyRegions: (modelDigest: string) => ReadonlySet<string>;
+}
+
+/** Placements of one round; then others get the processor, and the round goes on. */
+const ROUND_MAX = 256;
+/** Expired tasks of one work ended in one tick: each is a write. */
+const EXPIRED_MAX = 256;
+
+/**
+ * All open tasks of this owner: feeds what happens to `decide`, and does what it says through the ports. No clock and no
+ * I/O of its own: time comes with each call, so that a simulation can run it.
+ *
+ * 1. A task waits in the ready queue exactly when it is `ready` and its delay has passed.
+ * 2. Ports are called in the order of the effects and must not call back synchronously.
+ * 3. Placements happen only in `round`; whatever may make one possible calls `ports.wake`.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #window: PlacementWindow;
+  readonly #table: TaskTable;
+  readonly #queue = new ReadyQueue();
+  readonly #order: AnnounceOrder;
+  /** Ready tasks whose delay has not passed, by id. */
+  readonly #delayed = new Map<string, number>();
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#window = new PlacementWindow(options.windowPerRegion);
+    this.#table = new TaskTable(this.#window);
+    this.#order = new AnnounceOrder(options.announceGraceMs);
+  }
+
+  get openTasks(): number {
+    return this.#table.size;
+  }
+
+  get queue(): Pick<ReadyQueue, 'size'> {
+    return this.#queue;
+  }
+
+  task(taskId: string): Task | undefined {
+    return this.#table.get(taskId);
+  }
+
+  /** Tasks of this owner that the region holds. */
+  heldBy(region: string): number {
+    return this.#window.held(region);
+  }
+
+  add(tasks: Iterable<Task>): void {
+    for (const task of tasks) {
+      this.#table.put(task);
+      this.#queue.add(entryOf(task), false);
+    }
+    this.#options.ports.wake();
+  }
+
+  announced(from: StreamRef, taskId: string, fence: number, nowMs: number): void {
+    const task = this.#table.get(taskId);
+    if (task === undefined) {
+      const { ports } = this.#options;
+      ports.refuse(from.id, taskId, fence, ports.endedReason(taskId));
+      return;
+    }
+    const attempt = openAttempt(task);
+    if (attempt?.fence === fence) this.#order.announced(queueOf(task, attempt.region), attempt.placedMs);
+    this.#apply(task, { kind: 'announced', fence, stream: from.id, worker: from.worker }, nowMs);
+  }
+
+  result(from: StreamRef, result: WorkerResult, nowMs: number): void {
+    const { taskId, fence, outcome, times } = result;
+    const view = this.#options.regions.get(from.region);
+    const task = this.#table.get(taskId);
+    if (task === undefined) {
+      this.#options.ports.acknowledge(from.id, taskId, fence);
+      this.#options.ports.dropped('late-result');
+      return;
+    }
+    if (outcome.kind === 'recognition') view?.processed(task.work.modelDigest, times.decodeMs + times.inferenceMs);
+    const origin = { stream: from.id, region: from.region, worker: from.worker };
+    const roundTripMs = view?.roundTripMs ?? 0;
+    this.#apply(task, { kind: 'result', fence, ...origin, outcome, times, roundTripMs }, nowMs);
+  }
+
+  returned(from: StreamRef, taskId: string, fence: number, nowMs: number): void {
+    this.#input(taskId, { kind: 'returned', fence, stream: from.id }, nowMs);
+  }
+
+  claimStored(taskId: string, fence: number, nowMs: number): void {
+    this.#input(taskId, { kind: 'claim-stored', fence }, nowMs);
+  }
+
+  /** The target's broker did not acknowledge the claim in time, or refused it. */
+  claimNotStored(taskId: string, fence: number, nowMs: number): void {
+    this.#input(taskId, { kind: 'attempt-lost', fence, end: 'no-ack' }, nowMs);
+  }
+
+  /** The ending that `ports.store` was asked for is durable. */
+  stored(taskId: string, nowMs: number): void {
+    this.#input(taskId, { kind: 'stored' }, nowMs);
+  }
+
+  fail(taskId: string, outcome: Outcome, nowMs: number): void {
+    this.#input(taskId, { kind: 'fail', outcome }, nowMs);
+  }
+
+  cancel(taskId: string, nowMs: number): void {
+    this.#input(taskId, { kind: 'cancel' }, nowMs);
+  }
+
+  /** Ends all open tasks of the work except those whose result is being stored. */
+  cancelWork(key: string, nowMs: number): void {
+    for (const task of this.#table.ofWork(key)) this.#apply(task, { kind: 'cancel' }, nowMs);
+  }
+
+  streamStarted(from: StreamRef): void {
+    const view = this.#options.regions.get(from.region);
+    if (view !== undefined) view.streams++;
+    this.#options.ports.wake();
+  }
+
+  /** The worker is gone: what it held is placed elsewhere at once. */
+  streamEnded(from: StreamRef, nowMs: number): void {
+    const view = this.#options.regions.get(from.region);
+    if (view !== undefined) view.streams--;
+    for (const task of this.#table.onStream(from.id)) this.#lose(task, 'worker-lost', nowMs);
+  }
+
+  /** Deadlines, delays, health of regions, attempts without a sign of life. Call every 50–100 ms. */
+  tick(nowMs: number): void {
+    for (const view of this.#options.regions.values()) view.tick(nowMs);
+    this.#order.tick(nowMs);
+    this.#releaseDelayed(nowMs);
+    for (const task of [...this.#table.works()]) if (nowMs >= task.work.deadlineMs) this.#expire(task.work.key, nowMs);
+    for (const task of [...this.#table.attempted()]) {
+      const region = openAttempt(task)?.region ?? '';
+      const { regions, attemptLimits } = this.#options;
+      const end = lossOf(task, regions.get(region), this.#order, nowMs, attemptLimits);
+      if (end !== undefined) this.#lose(task, end, nowMs);
+    }
+    this.#options.ports.wake();
+  }
+
+  /** Places what can be placed. @returns how many were. */
+  round(nowMs: number): number {
+    const blocked = new Set<string>();
+    const offer = (entry: ReadyEntry): Offer => this.#offer(entry, blocked, nowMs);
+    for (let placed = 0; placed < ROUND_MAX; placed++) if (!this.#queue.placeNext(offer)) return placed;
+    this.#options.ports.wake();
+    return ROUND_MAX;
+  }
+
+  #offer(entry: ReadyEntry, blocked: Set<string>, nowMs: number): Offer {
+    const task = this.#table.get(entry.taskId);
+    if (task === undefined || task.state.kind !== 'ready') return 'gone';
+    const key = task.state.after === undefined ? task.work.placementKey : `${task.work.placementKey} again`;
+    if (blocked.has(key)) return 'blocked';
+    const { regions, readyRegions, cost, term } = this.#options;
+    const choice = choose(task, regions.values(), readyRegions(task.work.modelDigest), this.#window, cost);
+    if (choice === undefined) {
+      blocked.add(key);
+      return 'blocked';
+    }
+    const fence = fenceOf(term, task.placements + 1);
+    regions.get(choice.region)?.placed(nowMs);
+    this.#apply(task, { kind: 'place', region: choice.region, fence }, nowMs);
+    return 'placed';
+  }
+
+  #releaseDelayed(nowMs: number): void {
+    for (const [taskId, dueMs] of this.#delayed) {
+      if (dueMs > nowMs) continue;
+      this.#delayed.delete(taskId);
+      const task = this.#table.get(taskId);
+      if (task?.state.kind === 'ready') this.#queue.add(entryOf(task), true);
+    }
+  }
+
+  #expire(key: string, nowMs: number): void {
+    const open = this.#table.ofWork(key).filter((task) => task.state.kind !== 'storing');
+    for (const task of open.slice(0, EXPIRED_MAX)) this.#apply(task, { kind: 'expire' }, nowMs);
+  }
+
+  #lose(task: Task, end: LossReason, nowMs: number): void {
+    const attempt = openAttempt(task);
+    if (attempt !== undefined) this.#apply(task, { kind: 'attempt-lost', fence: attempt.fence, end }, nowMs);
+  }
+
+  #input(taskId: string, input: TaskInput, nowMs: number): void {
+    const task = this.#table.get(taskId);
+    if (task !== undefined) this.#apply(task, input, nowMs);
+  }
+
+  #apply(task: Task, input: TaskInput, nowMs: number): void {
+    const decision = decide(task, input, nowMs, this.#options.taskLimits);
+    if (decision.task !== task) this.#table.put(decision.task);
+    for (const effect of decision.effects) {
+      if (effect.kind === 'enqueue') this.#enqueue(decision.task, effect.delayMs, nowMs);
+      else perform(this.#options.ports, decision.task, effect);
+    }
+  }
+
+  #enqueue(task: Task, delayMs: number, nowMs: number): void {
+    if (delayMs > 0) this.#delayed.set(task.taskId, nowMs + delayMs);
+    else this.#queue.add(entryOf(task), true);
+    this.#options.ports.wake();
+  }
+}
+
+function entryOf(task: Task): ReadyEntry {
+  const { jobId, tenant, priority } = task.work;
+  return { taskId: task.taskId, jobKey: jobId, tenant, priority };
+}
