@@ -36,7 +36,12 @@ export class NatsServer {
     const directory = await mkdtemp(path.join(tmpdir(), 'meridian-nats-'));
     const server = new NatsServer(await freePort(), directory);
     await writeFile(server.#configurationFile, configuration(server.port, directory, options));
-    await server.launch();
+    try {
+      await server.launch();
+    } catch (thrown) {
+      await server.stop();
+      throw thrown;
+    }
     return server;
   }
 
@@ -61,12 +66,14 @@ export class NatsServer {
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    const failed = new Promise<never>((_, reject) => {
-      child.once('error', reject);
-      child.once('exit', (code) => reject(new Error(`nats-server ended with ${code}:\n${this.#log}`)));
+    let problem: Error | undefined;
+    child.once('error', (error) => {
+      problem = error;
     });
-    failed.catch(() => undefined);
-    await Promise.race([untilAnswers(this.port), failed]);
+    child.once('exit', (code) => {
+      problem ??= new Error(`nats-server ended with ${code}:\n${this.#log}`);
+    });
+    await untilAnswers(this.port, () => problem);
   }
 
   /** SIGKILL: the store stays for `launch`. */
@@ -119,9 +126,11 @@ ${options.configuration ?? ''}
 }
 
 /** A broker greets every connection with INFO; it accepts connections only when JetStream is ready. */
-async function untilAnswers(port: number): Promise<void> {
+async function untilAnswers(port: number, problem: () => Error | undefined): Promise<void> {
   const deadline = Date.now() + READY_TIMEOUT_MS;
   while (!(await greets(port))) {
+    const ended = problem();
+    if (ended !== undefined) throw ended;
     if (Date.now() > deadline) throw new Error(`nats-server does not answer on port ${port}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -1,4 +1,4 @@
-import { parseSubject, STREAMS, type StreamName } from '@meridian/contracts';
+import { parseSubject, STREAMS, type StreamName, type StreamRow } from '@meridian/contracts';
 import { Failure } from '@meridian/failure';
 import type { Clock } from '@meridian/runtime';
 import { rowOf } from './event-codec.ts';
@@ -23,6 +23,8 @@ interface Listener {
 export interface InMemoryBrokerOptions {
   readonly clock: Clock;
   readonly regions: readonly string[];
+  /** Default: the table. */
+  readonly streams?: readonly StreamRow[];
   /** One-way delay between regions. Default 0: delivered after the current turn. */
   readonly delayMs?: (from: string, to: string) => number;
 }
@@ -49,7 +51,8 @@ export class InMemoryBroker {
     this.#clock = options.clock;
     this.#delayMs = options.delayMs ?? (() => 0);
     for (const region of options.regions)
-      for (const row of STREAMS) this.#streams.set(`${region} ${row.name}`, new InMemoryStream(row, options.clock));
+      for (const row of options.streams ?? STREAMS)
+        this.#streams.set(`${region} ${row.name}`, new InMemoryStream(row, options.clock));
   }
 
   /** Cuts or heals the link between two regions. */
@@ -64,6 +67,11 @@ export class InMemoryBroker {
     if (up) this.#down.delete(region);
     else this.#down.add(region);
     for (const listener of this.#statusListeners.get(region) ?? []) listener(up ? 'connected' : 'disconnected');
+  }
+
+  /** Ends its timers; nothing is delivered again. */
+  close(): void {
+    for (const consumer of this.#consumers.values()) consumer.close();
   }
 
   isUp(region: string): boolean {
@@ -129,6 +137,12 @@ export class InMemoryBroker {
       if (chosen !== undefined) this.#carry(from, chosen, message);
     }
     return groups.size > 0;
+  }
+
+  /** A message as any client of a region's broker may send it: to who listens and into the stream, unchecked. */
+  inject(from: string, message: NewEntry): void {
+    this.publish(from, message);
+    this.streamOf(message.subject)?.stream.append(message, {});
   }
 
   /** Runs `arrive` in region `to` after the link's delay, unless the link is cut or the broker down then. */

@@ -49,6 +49,7 @@ export class InMemoryBus implements MessageBus {
   readonly #questions: InMemoryQuestions;
   readonly #intake: Intake;
   readonly #dropped: Counter;
+  readonly #lostListeners = new Set<() => void>();
   readonly #unlisten: () => void;
   #closed = false;
 
@@ -61,7 +62,7 @@ export class InMemoryBus implements MessageBus {
     this.#intake = new Intake(options.clock);
     this.#dropped = options.meter.createCounter('meridian.messaging.dropped');
     this.#unlisten = this.#broker.onStatus(this.region, (status) => {
-      if (status === 'disconnected') this.#questions.failAll();
+      if (status === 'disconnected') this.#lose();
     });
   }
 
@@ -158,7 +159,10 @@ export class InMemoryBus implements MessageBus {
       clock: this.#options.clock,
       wanted: wantedTypes(options.type),
       isConnected: () => this.connected,
-      onStatus: (listener) => this.onStatus(listener),
+      onLost: (listener) => {
+        this.#lostListeners.add(listener);
+        return () => this.#lostListeners.delete(listener);
+      },
     });
   }
 
@@ -214,6 +218,12 @@ export class InMemoryBus implements MessageBus {
     this.#closed = true;
     this.#unlisten();
     this.#intake.close();
+    this.#lose();
+  }
+
+  /** What waits for the broker ends. */
+  #lose(): void {
+    for (const listener of Array.from(this.#lostListeners)) listener();
     this.#questions.failAll();
   }
 

@@ -81,6 +81,12 @@ export class InMemoryConsumer {
     if (unsettled?.delivered) this.#startAckWait(unsettled);
   }
 
+  close(): void {
+    for (const unsettled of this.#unsettled.values()) unsettled.timer?.cancel();
+    this.#unsettled.clear();
+    this.#takers.clear();
+  }
+
   #deliver(): void {
     for (const taker of this.#takers)
       while (taker.wants() > 0) {

@@ -5,7 +5,7 @@ import { disconnected } from './ask-failures.ts';
 import type { InMemoryConsumer, Taker } from './in-memory-consumer.ts';
 import type { StoredEntry } from './in-memory-stream.ts';
 import { FAR_FUTURE_NAK_MS, type Inspector } from './inspector.ts';
-import { type BusStatus, type Delivery, FETCH_MAX, type Incoming, type PullConsumer } from './message-bus.ts';
+import { type Delivery, FETCH_MAX, type Incoming, type PullConsumer } from './message-bus.ts';
 import { storedMessage } from './stored-message.ts';
 
 export interface InMemoryPullConsumerOptions<T extends EventType> {
@@ -14,7 +14,7 @@ export interface InMemoryPullConsumerOptions<T extends EventType> {
   readonly clock: Clock;
   readonly wanted: ReadonlySet<T>;
   readonly isConnected: () => boolean;
-  readonly onStatus: (listener: (status: BusStatus) => void) => () => void;
+  readonly onLost: (listener: () => void) => () => void;
 }
 
 export class InMemoryPullConsumer<T extends EventType> implements PullConsumer<T> {
@@ -27,13 +27,11 @@ export class InMemoryPullConsumer<T extends EventType> implements PullConsumer<T
   async *fetch(max: number, expiresMs: number, signal?: AbortSignal): AsyncGenerator<Delivery<T>, void, undefined> {
     assert(Number.isInteger(max) && max > 0 && max <= FETCH_MAX, `a fetch is of 1 to ${FETCH_MAX} messages`);
     if (signal?.aborted) return;
-    const { consumer, clock, isConnected, onStatus } = this.#options;
+    const { consumer, clock, isConnected, onLost } = this.#options;
     if (!isConnected()) throw disconnected();
     const pull = new Pull(max);
     const timer = clock.setTimer(expiresMs, () => pull.end());
-    const unlisten = onStatus((status) => {
-      if (status === 'disconnected') pull.end(disconnected());
-    });
+    const unlisten = onLost(() => pull.end(disconnected()));
     const onAbort = (): void => pull.end();
     signal?.addEventListener('abort', onAbort, { once: true });
     consumer.add(pull);

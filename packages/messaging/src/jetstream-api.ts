@@ -37,6 +37,7 @@ export interface StreamInfo {
 }
 
 export interface ConsumerInfo {
+  readonly config: ConsumerConfig;
   readonly num_pending: number;
   readonly num_ack_pending: number;
 }
@@ -82,6 +83,16 @@ export class JetStreamApi {
 
   async consumerInfo(stream: string, consumer: string): Promise<ConsumerInfo> {
     return (await this.#call(`CONSUMER.INFO.${stream}.${consumer}`)) as ConsumerInfo;
+  }
+
+  /** @returns undefined when there is none */
+  async findConsumer(stream: string, consumer: string): Promise<ConsumerInfo | undefined> {
+    try {
+      return await this.consumerInfo(stream, consumer);
+    } catch (thrown) {
+      if (thrown instanceof Failure && thrown.reason === 'CONSUMER_MISSING') return undefined;
+      throw thrown;
+    }
   }
 
   async streamInfo(stream: string): Promise<StreamInfo> {

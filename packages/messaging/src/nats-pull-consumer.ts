@@ -24,6 +24,8 @@ export interface NatsPullConsumerOptions<T extends EventType> {
   readonly wanted: ReadonlySet<T>;
 }
 
+/** A pull that was left takes deliveries for a while yet: without a delay they would go back and forth as fast as they can. */
+const GIVE_BACK_MS = 100;
 const CONSUMER_NAME = /^[A-Za-z0-9_-]{1,128}$/;
 /** Pulls that may wait on one consumer, of all replicas together. */
 const PULLS_WAITING_MAX = 512;
@@ -34,6 +36,10 @@ export async function createPullConsumer<T extends EventType>(
   consumer: ConsumerSettings,
 ): Promise<NatsPullConsumer<T>> {
   assert(CONSUMER_NAME.test(consumer.name), `${consumer.name} is a consumer name`);
+  // nats-server 2.9 would change the filter of an existing consumer without a word.
+  const existing = await options.api.findConsumer(options.stream, consumer.name);
+  const filter = existing?.config.filter_subject;
+  if (filter !== undefined && filter !== consumer.filter) throw conflict(`its filter is ${filter}`);
   try {
     await options.api.createConsumer(options.stream, {
       name: consumer.name,
@@ -50,16 +56,20 @@ export async function createPullConsumer<T extends EventType>(
   } catch (thrown) {
     const failure = Failure.from(thrown);
     if (failure.reason !== 'JETSTREAM_REFUSES') throw failure;
-    throw new Failure('FAILED_PRECONDITION', failure.message, { reason: 'CONSUMER_CONFLICT', cause: failure });
+    throw conflict(failure.message, failure);
   }
   return new NatsPullConsumer(options);
+}
+
+function conflict(problem: string, cause?: Failure): Failure {
+  return new Failure('FAILED_PRECONDITION', `consumer refused: ${problem}`, { reason: 'CONSUMER_CONFLICT', cause });
 }
 
 /**
  * Pulls by hand-made requests on long-lived inboxes: no API call and no new subscription per fetch.
  *
  * 1. An inbox serves one fetch at a time; fetches may run side by side.
- * 2. Every delivery that reached this process and was not handed out goes back at once (nak).
+ * 2. Every delivery that reached this process and was not handed out goes back (nak).
  */
 export class NatsPullConsumer<T extends EventType> implements PullConsumer<T> {
   readonly #options: NatsPullConsumerOptions<T>;
@@ -74,7 +84,7 @@ export class NatsPullConsumer<T extends EventType> implements PullConsumer<T> {
   async *fetch(max: number, expiresMs: number, signal?: AbortSignal): AsyncGenerator<Delivery<T>, void, undefined> {
     assert(Number.isInteger(max) && max > 0 && max <= FETCH_MAX, `a fetch is of 1 to ${FETCH_MAX} messages`);
     if (signal?.aborted) return;
-    const inbox = this.#idle.pop() ?? new PullInbox(this.#options.session, (message) => this.#giveBack(message));
+    const inbox = this.#idle.pop() ?? this.#newInbox();
     const pull = this.#pull(inbox, max, expiresMs);
     const onAbort = (): void => pull.stop();
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -88,7 +98,7 @@ export class NatsPullConsumer<T extends EventType> implements PullConsumer<T> {
         else break;
       }
       if (pull.end instanceof Failure) throw pull.end;
-      if (pull.end === 'silent' && pull.received === 0) await this.#explainSilence();
+      if (pull.end === 'silent' && pull.received === 0) await this.#mustExist();
     } finally {
       signal?.removeEventListener('abort', onAbort);
       for (const message of pull.leave()) this.#giveBack(message);
@@ -100,6 +110,11 @@ export class NatsPullConsumer<T extends EventType> implements PullConsumer<T> {
   async pending(): Promise<{ waiting: number; unacked: number }> {
     const info = await this.#options.api.consumerInfo(this.#options.stream, this.#options.name);
     return { waiting: info.num_pending, unacked: info.num_ack_pending };
+  }
+
+  #newInbox(): PullInbox {
+    const { session, clock } = this.#options;
+    return new PullInbox(session, clock, (message) => this.#giveBack(message));
   }
 
   #pull(inbox: PullInbox, batch: number, expiresMs: number): Pull {
@@ -118,7 +133,7 @@ export class NatsPullConsumer<T extends EventType> implements PullConsumer<T> {
   }
 
   #giveBack(message: Msg): void {
-    sendNak(this.#options.session, message.reply ?? '', 0);
+    sendNak(this.#options.session, message.reply ?? '', GIVE_BACK_MS);
   }
 
   /** Handed out, or settled here: nothing that is not valid reaches the caller. */
@@ -139,9 +154,8 @@ export class NatsPullConsumer<T extends EventType> implements PullConsumer<T> {
     this.#options.logger.warn({ subject, reason, stream: this.#options.stream }, 'message terminated');
   }
 
-  /** @throws Failure NOT_FOUND / CONSUMER_MISSING, or UNAVAILABLE / NO_ANSWER */
-  async #explainSilence(): Promise<never> {
+  /** The broker does not answer a pull on a consumer that is not there. @throws Failure NOT_FOUND / CONSUMER_MISSING */
+  async #mustExist(): Promise<void> {
     await this.#options.api.consumerInfo(this.#options.stream, this.#options.name);
-    throw new Failure('UNAVAILABLE', 'the broker did not answer a pull', { reason: 'NO_ANSWER' });
   }
 }

@@ -15,13 +15,15 @@ export interface PullRequest {
 }
 
 /**
- * How a pull ended. `size`: the next message is above `bytesMax`; `silent`: no answer in time, as for a consumer that
- * does not exist; `left`: its reader wants no more.
+ * How a pull ended. `size`: the next message is above `bytesMax`; `silent`: its time is over and no status came, as for
+ * a consumer that does not exist; `left`: its reader wants no more.
  */
 export type PullEnd = 'complete' | 'expired' | 'size' | 'silent' | 'left' | Failure;
 
-/** The broker answers an expired pull at its end; longer silence means that it will not. */
-const SILENCE_MS = 2000;
+/** The broker ends a pull with a status; nats-server 2.9 sometimes forgets it. It is not waited for longer than this. */
+const STATUS_MARGIN_MS = 250;
+/** nats-server's `defaultGatewayRecentSubExpiration`: younger pulls are served unseen. */
+const DISCARD_AFTER_MS = 2000;
 
 /**
  * An inbox for pulls, one at a time. Messages of a pull carry their stream's subject, so only the subscription tells
@@ -29,6 +31,7 @@ const SILENCE_MS = 2000;
  */
 export class PullInbox {
   readonly #session: NatsSession;
+  readonly #clock: Clock;
   readonly #subject: string;
   readonly #subscription: NatsSubscription;
   readonly #onStray: (message: Msg) => void;
@@ -36,8 +39,9 @@ export class PullInbox {
   #receiver: ((message: Msg, isStatus: boolean) => void) | undefined;
 
   /** @param onStray gets deliveries that no pull takes any more */
-  constructor(session: NatsSession, onStray: (message: Msg) => void) {
+  constructor(session: NatsSession, clock: Clock, onStray: (message: Msg) => void) {
     this.#session = session;
+    this.#clock = clock;
     this.#onStray = onStray;
     this.#subject = session.newInbox();
     this.#subscription = session.subscribe(`${this.#subject}.*`, (message) => this.#received(message));
@@ -64,10 +68,22 @@ export class PullInbox {
     this.#receiver = undefined;
   }
 
-  /** For a pull that the broker may still serve: it drops it with the subscription; what it sent before is stray. */
+  /**
+   * For a pull that the broker may still serve. It drops it with the subscription, but a delivery that is on its way
+   * then would be lost until the ack wait; and with leaf nodes nats-server serves young pulls without looking for a
+   * subscription. So the inbox stays for a while, and what comes is stray.
+   */
   discard(): void {
     this.#receiver = undefined;
-    void this.#subscription.drain();
+    const timer = this.#clock.setTimer(DISCARD_AFTER_MS, () => {
+      stopListening();
+      void this.#subscription.drain();
+    });
+    const stopListening = this.#session.onLost(() => {
+      stopListening();
+      timer.cancel();
+      this.#subscription.unsubscribe();
+    });
   }
 
   #received(message: Msg): void {
@@ -100,10 +116,8 @@ export class Pull {
   constructor(inbox: PullInbox, request: PullRequest, session: NatsSession, clock: Clock) {
     this.#batch = request.batch;
     inbox.begin(request, (message, isStatus) => this.#push(message, isStatus));
-    this.#timer = clock.setTimer(request.expiresMs + SILENCE_MS, () => this.#finish('silent'));
-    this.#unlisten = session.onStatus((status) => {
-      if (status === 'disconnected') this.#finish(disconnected());
-    });
+    this.#timer = clock.setTimer(request.expiresMs + STATUS_MARGIN_MS, () => this.#finish('silent'));
+    this.#unlisten = session.onLost(() => this.#finish(disconnected()));
   }
 
   /** Undefined while it goes on. What came before the end can still be taken, unless the reader left. */

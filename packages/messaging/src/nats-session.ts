@@ -61,6 +61,7 @@ export class NatsSession {
   readonly #clock: Clock;
   readonly #asks = new Map<string, Ask>();
   readonly #statusListeners = new Set<(status: BusStatus) => void>();
+  readonly #lostListeners = new Set<() => void>();
   readonly #idleWaiters: (() => void)[] = [];
   #connected = true;
   #asked = 0;
@@ -86,6 +87,12 @@ export class NatsSession {
   onStatus(listener: (status: BusStatus) => void): () => void {
     this.#statusListeners.add(listener);
     return () => this.#statusListeners.delete(listener);
+  }
+
+  /** Called when the connection is lost, and at `close`: what waits for the broker ends. */
+  onLost(listener: () => void): () => void {
+    this.#lostListeners.add(listener);
+    return () => this.#lostListeners.delete(listener);
   }
 
   /** @throws Failure INVALID_ARGUMENT / MESSAGE_TOO_LARGE when it is above the broker's `max_payload`. */
@@ -141,7 +148,7 @@ export class NatsSession {
     });
   }
 
-  /** @param queue members of one queue share the messages */
+  /** @param queue members of one queue share the messages. @throws Failure UNAVAILABLE / DISCONNECTED after `close` */
   subscribe(subject: string, onMessage: (message: Msg) => void, queue?: string): NatsSubscription {
     const callback = (error: Error | null, message: Msg): void => {
       // A refused subscription is logged with the status event.
@@ -152,6 +159,7 @@ export class NatsSession {
         this.#logger.error({ err: thrown, subject }, 'a message handler failed');
       }
     };
+    if (this.#connection.isClosed()) throw disconnected();
     const subscription = this.#connection.subscribe(subject, { callback, ...(queue !== undefined && { queue }) });
     return {
       unsubscribe: () => {
@@ -179,7 +187,7 @@ export class NatsSession {
     if (this.#connection.isClosed()) return;
     if (this.#connected) await within(this.#clock, CLOSE_FLUSH_MS, this.#connection.flush());
     this.#connected = false;
-    this.#failAsks();
+    this.#lose();
     await this.#connection.close();
   }
 
@@ -221,7 +229,7 @@ export class NatsSession {
     this.#generation++;
     this.#unconfirmedBytes = 0;
     this.#logger.warn({ connected }, connected ? 'broker connection is back' : 'broker connection lost');
-    if (!connected) this.#failAsks();
+    if (!connected) this.#lose();
     this.#tell(connected ? 'connected' : 'disconnected');
   }
 
@@ -235,7 +243,8 @@ export class NatsSession {
     }
   }
 
-  #failAsks(): void {
+  #lose(): void {
+    for (const listener of Array.from(this.#lostListeners)) listener();
     for (const ask of Array.from(this.#asks.values())) ask.settle(connectionLost());
   }
 
@@ -256,7 +265,7 @@ export class NatsSession {
   #ended(error: Error | undefined): Error | undefined {
     const expected = !this.#connected && error === undefined;
     this.#connected = false;
-    this.#failAsks();
+    this.#lose();
     if (!expected) {
       this.#logger.error({ err: error }, 'the broker connection has ended');
       this.#tell('disconnected');

@@ -12,8 +12,11 @@ import type { NatsSession } from './nats-session.ts';
 /** Bounds of one pull: what a reader may hold that has not been taken yet. */
 const BATCH = 256;
 const BATCH_BYTES_MAX = 8 * 2 ** 20;
-/** "Nothing is left" comes from a count that brokers sometimes get wrong; given time, they look instead. */
-const LOOK_MS = 50;
+/**
+ * The broker looks this long for more before it says that nothing is left. Asked not to wait, it would answer from a
+ * count that is sometimes wrong, or not at all.
+ */
+const LOOK_MS = 25;
 /** The consumer forgets itself after this long without a pull; it is not deleted, which would need a permission. */
 const INACTIVE_MS = 10_000;
 
@@ -29,7 +32,7 @@ export interface StreamReadOptions<T extends EventType> {
 
 /**
  * Reads the last message of every subject through a passing consumer in the broker's memory.
- * @throws Failure UNAVAILABLE / DISCONNECTED, NO_ANSWER or READ_INCOMPLETE
+ * @throws Failure UNAVAILABLE / DISCONNECTED, NO_ANSWER or READ_INCOMPLETE; NOT_FOUND / STREAM_MISSING
  */
 export async function* readLast<T extends EventType>(
   options: StreamReadOptions<T>,
@@ -47,14 +50,16 @@ export async function* readLast<T extends EventType>(
     num_replicas: 1,
   });
   if (waiting === 0) return;
-  const reading: Reading = { inbox: new PullInbox(session, () => undefined), name, consumerSequence: 0 };
+  const inbox = new PullInbox(session, options.clock, () => undefined);
+  const reading: Reading = { inbox, name, consumerSequence: 0, pending: waiting };
   try {
-    // Only the middle pull waits, and only once: a stream that is written all the time must not hold the reader.
-    while (!(yield* readBatch(options, reading, 0)));
-    yield* readBatch(options, reading, LOOK_MS);
-    while (!(yield* readBatch(options, reading, 0)));
+    // A stream that is written all the time must not hold the reader: to have caught up twice is enough.
+    for (let caughtUp = 0; caughtUp < 2; ) {
+      if (yield* readBatch(options, reading)) return;
+      if (reading.pending === 0) caughtUp++;
+    }
   } finally {
-    reading.inbox.discard();
+    inbox.discard();
   }
 }
 
@@ -66,21 +71,21 @@ function keepsOnlyLast(stream: StreamName): boolean {
 interface Reading {
   readonly inbox: PullInbox;
   readonly name: string;
-  /** Of the last message. */
+  /** Of the last message; and how many waited after it. */
   consumerSequence: number;
+  pending: number;
 }
 
 /** @returns whether nothing was left */
 async function* readBatch<T extends EventType>(
   options: StreamReadOptions<T>,
   reading: Reading,
-  expiresMs: number,
 ): AsyncGenerator<Stored<T>, boolean, undefined> {
   const request = {
     subject: `$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${reading.name}`,
     batch: BATCH,
     bytesMax: BATCH_BYTES_MAX,
-    expiresMs,
+    expiresMs: LOOK_MS,
   };
   const pull = new Pull(reading.inbox, request, options.session, options.clock);
   try {
@@ -96,8 +101,7 @@ async function* readBatch<T extends EventType>(
     pull.leave();
   }
   if (pull.end instanceof Failure) throw pull.end;
-  if (pull.end === 'silent' || (pull.end === 'size' && pull.received === 0))
-    throw incomplete('the broker sends nothing more');
+  if (pull.received === 0 && pull.end !== 'expired') throw incomplete('the broker sends nothing more');
   return pull.end === 'expired';
 }
 
@@ -111,6 +115,7 @@ function accept<T extends EventType>(
   // Nothing is delivered twice to a consumer without acks: a gap would be lost without a word.
   if (info.consumerSequence !== reading.consumerSequence + 1) throw incomplete('a message did not arrive');
   reading.consumerSequence = info.consumerSequence;
+  reading.pending = info.pending;
   const verdict = options.inspector.inspect(rawMessage(message), options.wanted, true);
   return typeof verdict === 'string' ? undefined : { ...verdict, sequence: info.streamSequence };
 }
