@@ -179,7 +179,7 @@ const TOKEN_MAX_CHARS = 200;
 
 /**
  * A name as one subject token: what is not a letter, digit or one of `_/@=:~+-` becomes `%XX` of its UTF-8 bytes.
- * @throws Failure INVALID_ARGUMENT for an empty name or one over 200 characters after escaping.
+ * @throws Failure INVALID_ARGUMENT for an empty name, one over 200 characters after escaping, or a broken text.
  */
 export function token(name: string): string {
   let text = '';
@@ -187,7 +187,7 @@ export function token(name: string): string {
     if (PLAIN.test(character)) text += character;
     else for (const byte of Buffer.from(character)) text += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
-  if (text.length === 0 || text.length > TOKEN_MAX_CHARS)
+  if (text.length === 0 || text.length > TOKEN_MAX_CHARS || !name.isWellFormed())
     throw new Failure(
       'INVALID_ARGUMENT',
       `a name must have 1 to ${TOKEN_MAX_CHARS} characters: ${JSON.stringify(name.slice(0, 40))}`,
@@ -198,9 +198,12 @@ export function token(name: string): string {
 
 /** Inverse of {@link token}. @returns undefined for what `token` cannot have made. */
 export function untoken(text: string): string | undefined {
-  if (!/^(?:[A-Za-z0-9_/@=:~+-]|%[0-9A-F]{2})+$/.test(text)) return undefined;
+  if (text.length > TOKEN_MAX_CHARS || !/^(?:[A-Za-z0-9_/@=:~+-]|%[0-9A-F]{2})+$/.test(text)) return undefined;
+  if (!text.includes('%')) return text;
   try {
-    return decodeURIComponent(text);
+    const name = decodeURIComponent(text);
+    // `%41` would be a second token for `A`: one name, one subject.
+    return token(name) === text ? name : undefined;
   } catch {
     return undefined;
   }
