@@ -128,6 +128,7 @@ function result(task: Task, input: ResultInput, nowMs: number, limits: TaskLimit
     fence,
     region: input.region,
     worker: input.worker,
+    ...(input.cause !== undefined && { cause: input.cause }),
     times: timesOf(task, input, nowMs),
   };
   return finish(ended, ending, [ack]);

@@ -92,7 +92,8 @@ export class Dispatcher {
   }
 
   result(from: StreamRef, result: WorkerResult, nowMs: number): void {
-    const { taskId, fence, outcome, times } = result;
+    const { taskId, ...rest } = result;
+    const { fence, outcome, times } = rest;
     const view = this.#options.regions.get(from.region);
     const task = this.#table.get(taskId);
     if (task === undefined) {
@@ -103,7 +104,7 @@ export class Dispatcher {
     if (outcome.kind === 'recognition') view?.processed(task.work.modelDigest, times.decodeMs + times.inferenceMs);
     const origin = { stream: from.id, region: from.region, worker: from.worker };
     const roundTripMs = view?.roundTripMs ?? 0;
-    this.#apply(task, { kind: 'result', fence, ...origin, outcome, times, roundTripMs }, nowMs);
+    this.#apply(task, { kind: 'result', ...rest, ...origin, roundTripMs }, nowMs);
   }
 
   returned(from: StreamRef, taskId: string, fence: number, nowMs: number): void {

@@ -36,6 +36,7 @@ export function endingOf(task: Task, how: Ending['how'], outcome: Outcome, nowMs
     fence: from?.fence ?? 0,
     region: from?.region ?? '',
     worker: from?.worker ?? '',
+    ...(from?.cause !== undefined && { cause: from.cause }),
     times: from === undefined ? { ...NO_TIMES, totalMs: nowMs - task.work.acceptedMs } : timesOf(task, from, nowMs),
   };
 }

@@ -13,6 +13,8 @@ export interface WorkerResult {
   readonly taskId: string;
   readonly fence: number;
   readonly outcome: Outcome;
+  /** Id of the claim's event. */
+  readonly cause?: string;
   readonly times: WorkerTimes;
 }
 

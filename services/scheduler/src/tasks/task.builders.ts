@@ -32,6 +32,7 @@ export function aWork(overrides: Partial<Work> = {}): Work {
     model: 'centernet-320',
     modelDigest: MODEL,
     requires: [],
+    causes: [],
     allowedRegions: undefined,
     acceptedMs: 0,
     deadlineMs: 1_000_000,

@@ -1,6 +1,13 @@
+import type { VersionVector } from '@meridian/causality';
 import type { PriorityClassName } from '@meridian/contracts';
 import type { Recognition } from '@meridian/contracts/recognition';
 import type { Code } from '@meridian/failure';
+
+/** The event that led to something. */
+export interface Cause {
+  readonly id: string;
+  readonly vector: VersionVector;
+}
 
 /** What all tasks of one job share; a unary call is a work of one task. */
 export interface Work {
@@ -14,6 +21,8 @@ export interface Work {
   readonly modelDigest: string;
   /** Dots of the model record that the work was accepted with. */
   readonly requires: readonly string[];
+  /** What led to the work: the job's record, or the event that the caller of a call named. */
+  readonly causes: readonly Cause[];
   /** Regions that the residency rule allows; undefined: all. */
   readonly allowedRegions: ReadonlySet<string> | undefined;
   readonly acceptedMs: number;
@@ -108,6 +117,8 @@ export interface Ending {
   readonly fence: number;
   readonly region: string;
   readonly worker: string;
+  /** Id of the claim's event, as the worker gave it back. */
+  readonly cause?: string;
   readonly times: TaskTimes;
 }
 

@@ -27,6 +27,8 @@ export interface ResultInput {
   readonly region: string;
   readonly worker: string;
   readonly outcome: Outcome;
+  /** Id of the claim's event. */
+  readonly cause?: string;
   readonly times: WorkerTimes;
   /** Round trip to the worker's region. */
   readonly roundTripMs: number;
