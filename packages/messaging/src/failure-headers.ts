@@ -3,6 +3,7 @@ import { Failure, type FailureOptions, isCode } from '@meridian/failure';
 /** A failure as headers of an answer: code, reason, message, details, retry. Texts are percent-encoded. */
 const TEXT_CHARS_MAX = 1000;
 const DETAILS_MAX = 16;
+const DETAIL_CHARS_MAX = 200;
 
 export function encodeFailure(failure: Failure): [name: string, value: string][] {
   const headers: [string, string][] = [
@@ -14,7 +15,7 @@ export function encodeFailure(failure: Failure): [name: string, value: string][]
   if (failure.retryDelayMs !== undefined) headers.push(['meridian-retrydelayms', String(failure.retryDelayMs)]);
   const details = Object.entries(failure.details)
     .slice(0, DETAILS_MAX)
-    .map(([key, value]) => [key, wellFormed(value)]);
+    .map((pair) => pair.map((part) => wellFormed(part).slice(0, DETAIL_CHARS_MAX).toWellFormed()));
   if (details.length > 0) headers.push(['meridian-details', encodeURIComponent(JSON.stringify(details))]);
   return headers;
 }
