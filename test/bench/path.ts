@@ -1,0 +1,143 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RecognitionService } from '@meridian/contracts/recognition';
+import { createClient, type RpcClient } from '@meridian/rpc';
+import { systemClock } from '@meridian/runtime';
+import { type Picture, variations } from '../faults/pictures.ts';
+import { type RunningSystem, startLocalSystem } from '../support/local-system.ts';
+import { cpuMsOf } from './process-cpu.ts';
+import { median, type Row, report } from './report.ts';
+
+const ROUNDS = 5;
+const PICTURES = 400;
+const IN_FLIGHT = 8;
+const MODELS = [
+  { name: 'centernet-320', metric: 'centernet_cpu_bare_over_total_ratio', goal: '>= 0.8' },
+  { name: 'blazeface', metric: 'blazeface_cpu_bare_over_total_ratio', goal: '' },
+] as const;
+
+interface Cost {
+  readonly cpuMs: number;
+  readonly wallMs: number;
+}
+
+/**
+ * CPU of the bare loop ÷ CPU of the whole path: every process of one region, children, broker and load generator
+ * (this process), first to last picture, with TLS and default tracing. Interleaved rounds; the median of their ratios.
+ */
+export async function path(): Promise<boolean> {
+  const startedAt = new Date();
+  const folder = await mkdtemp(join(tmpdir(), 'meridian-bench-'));
+  const running = await startLocalSystem({ regions: ['beijing'] });
+  try {
+    const pictures = await variations(
+      running.provisioned.samples.map((sample) => sample.path),
+      PICTURES,
+      5,
+      900,
+    );
+    await Promise.all(pictures.map(({ bytes }, i) => writeFile(join(folder, `${i}.jpg`), bytes)));
+    const meanBytes = pictures.reduce((sum, { bytes }) => sum + bytes.length, 0) / pictures.length;
+    process.stdout.write(`${PICTURES} JPEGs of ${Math.round(meanBytes / 1000)} KB on average, ${ROUNDS} rounds each\n`);
+    const client = createClient(RecognitionService, await running.channel('beijing'));
+    const rows: Row[] = [];
+    for (const model of MODELS) rows.push(...(await compare(running, client, pictures, folder, model)));
+    return await report('path', startedAt, rows);
+  } finally {
+    await running.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function compare(
+  running: RunningSystem,
+  client: RpcClient<typeof RecognitionService>,
+  pictures: readonly Picture[],
+  folder: string,
+  model: (typeof MODELS)[number],
+): Promise<Row[]> {
+  const bare = await startBare(running.system.paths.models, model.name, folder);
+  try {
+    await bareRound(bare);
+    await wholeRound(running, client, pictures.slice(0, 50), model.name);
+    const ratios: number[] = [];
+    const costs: { bare: Cost; whole: Cost }[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const cost = { bare: await bareRound(bare), whole: await wholeRound(running, client, pictures, model.name) };
+      costs.push(cost);
+      ratios.push(cost.bare.cpuMs / cost.whole.cpuMs);
+    }
+    const each = (pick: (cost: { bare: Cost; whole: Cost }) => number): number =>
+      median(costs.map(pick)) / pictures.length;
+    const prefix = model.metric.replace('_cpu_bare_over_total_ratio', '');
+    return [
+      {
+        metric: model.metric,
+        value: median(ratios),
+        unit: 'ratio',
+        goal: model.goal,
+        peers: { lowest: Math.min(...ratios), highest: Math.max(...ratios) },
+      },
+      {
+        metric: `${prefix}_cpu_per_picture_ms`,
+        value: each((cost) => cost.whole.cpuMs),
+        unit: 'ms',
+        goal: '',
+        peers: { bare: each((cost) => cost.bare.cpuMs) },
+      },
+      {
+        metric: `${prefix}_wall_per_picture_ms`,
+        value: each((cost) => cost.whole.wallMs),
+        unit: 'ms',
+        goal: '',
+        peers: { bare: each((cost) => cost.bare.wallMs) },
+      },
+    ];
+  } finally {
+    bare.kill('SIGKILL');
+    await once(bare, 'exit');
+  }
+}
+
+async function startBare(models: string, name: string, folder: string): Promise<ChildProcess> {
+  const child = fork(join(import.meta.dirname, 'bare.ts'), [models, name, folder, String(PICTURES)], {
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  });
+  await once(child, 'message');
+  return child;
+}
+
+async function bareRound(child: ChildProcess): Promise<Cost> {
+  const answer = once(child, 'message');
+  child.send({});
+  const [cost] = await answer;
+  return cost;
+}
+
+async function wholeRound(
+  running: RunningSystem,
+  client: RpcClient<typeof RecognitionService>,
+  pictures: readonly Picture[],
+  model: string,
+): Promise<Cost> {
+  const pids = running.system.region('beijing').processes.map(({ pid }) => pid ?? 0);
+  const before = (await cpuMsOf(pids)) + ownCpuMs();
+  const startedMs = systemClock.monotonicMs();
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let picture = pictures[next++]; picture !== undefined; picture = pictures[next++]) {
+      const { result } = await client.recognize({ picture: picture.bytes, model }, { timeoutMs: 30_000 });
+      if (result?.outcome.case !== 'recognition') throw new Error(`${picture.name}: no recognition`);
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  return { cpuMs: (await cpuMsOf(pids)) + ownCpuMs() - before, wallMs: systemClock.monotonicMs() - startedMs };
+}
+
+function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
