@@ -1,0 +1,64 @@
+import type { Dot, VersionVector } from '@meridian/causality';
+import { assert } from '@meridian/failure';
+import type { Entry } from '@meridian/replica';
+import type { Append } from './protocol.ts';
+
+export interface WritesOrigin {
+  readonly kind: 'writes';
+  readonly written: readonly { readonly id: number; readonly dot: Dot }[];
+}
+
+export interface MergeOrigin {
+  readonly kind: 'merge';
+  readonly peer: string;
+  /** What the clock becomes. */
+  readonly applied: VersionVector;
+  /** Of a page; undefined for a delta. */
+  readonly nextKey: string | undefined;
+}
+
+/**
+ * A group of records on their way into the log: nothing of it is visible, acknowledged or sent before all are durable.
+ *
+ * 1. Own events may be stored in any order: a counter that was skipped by a crash was never seen by anybody.
+ * 2. Of a merge the last record alone carries the new clock, and it is sent only when the others are stored: so a log
+ *    never claims a clock of which entries are missing.
+ */
+export class Commit {
+  readonly origin: WritesOrigin | MergeOrigin;
+  readonly #appends: readonly Append[];
+  readonly #sequences = new Map<number, number>();
+  #sent = 0;
+
+  constructor(origin: WritesOrigin | MergeOrigin, appends: readonly Append[]) {
+    assert(appends.length > 0, 'a commit has records');
+    this.origin = origin;
+    this.#appends = appends;
+  }
+
+  /** What can be sent now, once each. */
+  sendable(): readonly Append[] {
+    const isHeldBack = this.origin.kind === 'merge' && this.#sequences.size < this.#appends.length - 1;
+    const until = this.#appends.length - (isHeldBack ? 1 : 0);
+    const from = Math.min(this.#sent, until);
+    this.#sent = until;
+    return this.#appends.slice(from, until);
+  }
+
+  appended(id: number, sequence: number): void {
+    assert(
+      this.#appends.some((append) => append.id === id),
+      'what was stored was sent',
+    );
+    this.#sequences.set(id, sequence);
+  }
+
+  get isDurable(): boolean {
+    return this.#sequences.size === this.#appends.length;
+  }
+
+  /** Entries with the sequences that the log gave them. */
+  *stored(): Iterable<{ readonly entry: Entry; readonly sequence: number }> {
+    for (const { id, record } of this.#appends) yield { entry: record.entry, sequence: this.#sequences.get(id) ?? 0 };
+  }
+}

@@ -1,0 +1,126 @@
+import type { VersionVector } from '@meridian/causality';
+import { backoffMs, type Random } from '@meridian/runtime';
+import type { FetchAnswer, FetchRequest } from './protocol.ts';
+
+/** Of one page, at most: it travels in one message. */
+export const FETCH_BYTES_MAX = 512 * 1024;
+/** A peer that does not answer is asked again soon: that is how its return is noticed. */
+const RETRY = { initialMs: 250, maxMs: 2_000 };
+/** A round that had to leave something out is not repeated at once, whatever asks for it. */
+const TAINTED_WAIT_MS = 1_000;
+
+export interface FetchScheduleOptions {
+  readonly region: string;
+  readonly peer: string;
+  /** Between complete rounds. */
+  readonly intervalMs: number;
+  /** Of one page. */
+  readonly bytesMax: number;
+  readonly random: Random;
+}
+
+/** One round: pages of what was missing when it began. */
+interface Round {
+  readonly startVector: VersionVector;
+  /** The peer's clock at the first page: later pages show what was there then, or newer. */
+  firstVector: VersionVector | undefined;
+  afterKey: string;
+  isTainted: boolean;
+}
+
+/**
+ * When to ask one peer for what is missing, and how far the round is.
+ *
+ * 1. One request at a time; the next page is asked for when the last has been applied.
+ * 2. Only a complete round without anything left out yields the peer's vector, and that is the one of its first page:
+ *    a key of an early page may have changed by the time of a later one.
+ * 3. A page that does not go on, or whose clock went back (the peer restarted from less), ends the round as failed.
+ */
+export class FetchSchedule {
+  readonly peer: string;
+  readonly #options: FetchScheduleOptions;
+  #round: Round | undefined;
+  #dueMs = 0;
+  #isDueAgain = false;
+  #failures = 0;
+  #waitsUntilMs = 0;
+
+  constructor(options: FetchScheduleOptions) {
+    this.peer = options.peer;
+    this.#options = options;
+  }
+
+  get isUnderWay(): boolean {
+    return this.#round !== undefined;
+  }
+
+  get isSilent(): boolean {
+    return this.#failures > 0;
+  }
+
+  /** Ask now, or right after the round that is under way: it may have begun too early. */
+  hasten(nowMs: number): void {
+    if (this.#round !== undefined) this.#isDueAgain = true;
+    else this.#dueMs = Math.min(this.#dueMs, Math.max(nowMs, this.#waitsUntilMs));
+  }
+
+  /** The first request of a round that is due. */
+  start(nowMs: number, vector: VersionVector): FetchRequest | undefined {
+    if (this.#round !== undefined || nowMs < this.#dueMs) return undefined;
+    this.#round = { startVector: vector, firstVector: undefined, afterKey: '', isTainted: false };
+    this.#isDueAgain = false;
+    return this.#request(this.#round);
+  }
+
+  /** @returns whether the page may be applied; if not the round is to be failed. */
+  accepts(answer: FetchAnswer): boolean {
+    const round = this.#round;
+    if (round === undefined) return false;
+    const isRegular =
+      (round.firstVector === undefined || answer.vector.dominates(round.firstVector)) &&
+      (answer.nextKey === '' || answer.nextKey > round.afterKey);
+    if (isRegular) round.firstVector ??= answer.vector;
+    return isRegular;
+  }
+
+  /** Something of the page could not be applied: the peer's vector must not be taken over. */
+  taint(): void {
+    if (this.#round !== undefined) this.#round.isTainted = true;
+  }
+
+  /** What may be joined once the page whose `nextKey` is '' has been applied. */
+  get completeVector(): VersionVector | undefined {
+    return this.#round === undefined || this.#round.isTainted ? undefined : this.#round.firstVector;
+  }
+
+  /** The page has been applied. @returns the request for the next one, or the vector that the peer had: it has answered. */
+  applied(nextKey: string, nowMs: number): FetchRequest | VersionVector | undefined {
+    const round = this.#round;
+    if (round?.firstVector === undefined) return undefined;
+    if (nextKey !== '') {
+      round.afterKey = nextKey;
+      return this.#request(round);
+    }
+    this.#round = undefined;
+    this.#failures = 0;
+    this.#waitsUntilMs = round.isTainted ? nowMs + TAINTED_WAIT_MS : nowMs;
+    this.#dueMs = nowMs + this.#options.intervalMs;
+    if (this.#isDueAgain) this.hasten(nowMs);
+    return round.firstVector;
+  }
+
+  failed(nowMs: number): void {
+    if (this.#round === undefined) return;
+    this.#round = undefined;
+    this.#dueMs = nowMs + backoffMs(this.#failures++, RETRY, this.#options.random);
+  }
+
+  #request(round: Round): FetchRequest {
+    return {
+      region: this.#options.region,
+      vector: round.startVector,
+      afterKey: round.afterKey,
+      bytesMax: this.#options.bytesMax,
+    };
+  }
+}

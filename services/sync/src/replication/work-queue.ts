@@ -1,0 +1,55 @@
+import type { Change, Delta, FetchAnswer } from './protocol.ts';
+
+/** Local writes that wait for the log. */
+export const WRITES_WAITING_MAX = 1_024;
+/** Deltas that wait for the log; what is lost is left to a fetch. */
+export const DELTAS_WAITING_MAX = 256;
+
+export interface WriteWork {
+  readonly kind: 'write';
+  readonly id: number;
+  readonly change: Change;
+}
+
+export interface DeltaWork {
+  readonly kind: 'delta';
+  readonly origin: string;
+  readonly delta: Delta;
+}
+
+export interface PageWork {
+  readonly kind: 'page';
+  readonly peer: string;
+  readonly answer: FetchAnswer;
+}
+
+export type Work = WriteWork | DeltaWork | PageWork;
+
+/** What waits until the log has taken the group before it. In order of arrival; pages are one a peer at most. */
+export class WorkQueue {
+  readonly #waiting: Work[] = [];
+  readonly #counts = { write: 0, delta: 0, page: 0 };
+
+  get size(): number {
+    return this.#waiting.length;
+  }
+
+  /** @returns false when there are too many of the kind already. */
+  push(work: Work): boolean {
+    if (work.kind === 'write' && this.#counts.write >= WRITES_WAITING_MAX) return false;
+    if (work.kind === 'delta' && this.#counts.delta >= DELTAS_WAITING_MAX) return false;
+    this.#counts[work.kind]++;
+    this.#waiting.push(work);
+    return true;
+  }
+
+  first(): Work | undefined {
+    return this.#waiting[0];
+  }
+
+  shift(): Work | undefined {
+    const work = this.#waiting.shift();
+    if (work !== undefined) this.#counts[work.kind]--;
+    return work;
+  }
+}
