@@ -1,4 +1,4 @@
-import { Failure } from '@meridian/failure';
+import { type Code, Failure } from '@meridian/failure';
 
 /**
  * What worker and child say to each other over their socket. A frame is a header of 9 bytes (payload bytes u32, kind u8,
@@ -13,8 +13,11 @@ export const FRAME_KINDS = {
   run: 3,
   /** Child → worker: it listens. */
   hello: 10,
+  /** id = number of the model. */
   loaded: 11,
-  /** JSON {@link FailureNotice}; id as in the frame that it answers. */
+  /** JSON {@link FailureNotice}; id = number of the model. */
+  notLoaded: 14,
+  /** JSON {@link FailureNotice}; id = number of the run. */
   failed: 12,
   /** decode ms f64, inference ms f64, then an encoded Recognition. */
   recognized: 13,
@@ -34,7 +37,7 @@ export interface LoadOrder {
 }
 
 export interface FailureNotice {
-  readonly code: string;
+  readonly code: Code;
   readonly reason: string;
   readonly message: string;
   readonly retryable: boolean;
