@@ -33,12 +33,8 @@ export async function path(): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), 'meridian-bench-'));
   const running = await startLocalSystem({ regions: ['beijing'] });
   try {
-    const pictures = await variations(
-      running.provisioned.samples.map((sample) => sample.path),
-      PICTURES,
-      5,
-      900,
-    );
+    const photographs = running.provisioned.samples.map((sample) => sample.path);
+    const pictures = await variations(photographs, PICTURES, 5, 1000, { min: 50_000, max: 200_000 });
     await Promise.all(pictures.map(({ bytes }, i) => writeFile(join(folder, `${i}.jpg`), bytes)));
     const meanBytes = pictures.reduce((sum, { bytes }) => sum + bytes.length, 0) / pictures.length;
     process.stdout.write(`${PICTURES} JPEGs of ${Math.round(meanBytes / 1000)} KB on average, ${ROUNDS} rounds each\n`);

@@ -21,22 +21,25 @@ function numbers(seed: number): () => number {
 
 /**
  * `count` different JPEGs: crops (70 … 100 % of each side) and flips of real photographs, the same for the same seed.
- * `edgePixels` is the longer side.
+ * `edgePixels` is the longer side; JPEGs that are not within `bytes` are left out.
  */
 export async function variations(
   photographs: readonly string[],
   count: number,
   seed: number,
   edgePixels = 480,
+  bytes: { readonly min: number; readonly max: number } = { min: 0, max: Number.MAX_SAFE_INTEGER },
 ): Promise<readonly Picture[]> {
   const next = numbers(seed);
   const pictures = new Map<string, Picture>();
-  while (pictures.size < count) {
-    const file = photographs[pictures.size % photographs.length];
+  for (let made = 0; pictures.size < count; made++) {
+    const file = photographs[made % photographs.length];
     if (file === undefined) throw new RangeError('no photographs');
-    const bytes = await variation(file, next, edgePixels);
-    const digest = createHash('sha256').update(bytes).digest('hex');
-    pictures.set(digest, { name: `${pictures.size}-${file.slice(file.lastIndexOf('/') + 1)}`, bytes, digest });
+    if (made > 10 * count) throw new RangeError('the photographs give no JPEGs of the size that was asked for');
+    const jpeg = await variation(file, next, edgePixels);
+    if (jpeg.length < bytes.min || jpeg.length > bytes.max) continue;
+    const digest = createHash('sha256').update(jpeg).digest('hex');
+    pictures.set(digest, { name: `${made}-${file.slice(file.lastIndexOf('/') + 1)}`, bytes: jpeg, digest });
   }
   return [...pictures.values()];
 }

@@ -25,6 +25,12 @@ export interface RegionSettings {
   readonly auditor: boolean;
 }
 
+/**
+ * A small young generation: pictures are large short-lived buffers, and with the default size the garbage collector
+ * notices them late. Measured: a third less CPU for each 110 KB message.
+ */
+const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'];
+
 export type RegionState = 'down' | 'starting' | 'up' | 'failed';
 
 /**
@@ -156,7 +162,7 @@ export class LocalRegion {
     return {
       name: `${plan.region}/${instance.name}`,
       command: process.execPath,
-      args: ['--disable-warning=ExperimentalWarning', join(repository, 'services', instance.service, 'src', 'main.ts')],
+      args: [...NODE_FLAGS, join(repository, 'services', instance.service, 'src', 'main.ts')],
       environment: serviceEnvironment(plan, state, instance, extraEnvironment),
       logFile: join(state.logs, `${plan.region}-${instance.name}.log`),
       ready: 'ipc',

@@ -1,13 +1,15 @@
+import type { Installation } from '@meridian/certificates';
 import { NatsAdmin } from '@meridian/messaging';
 import { loadTls } from '@meridian/rpc';
 import { createLogger, systemClock } from '@meridian/runtime';
 import type { StreamAdministration } from './initialize-region.ts';
-import type { RegionSettings } from './region.ts';
+import type { RegionPlan } from './region-plan.ts';
 
 /** The initializer's connection to the region's broker. Close it after use. */
-export async function administration(
-  settings: Pick<RegionSettings, 'plan' | 'installation'>,
-): Promise<StreamAdministration & { close(): Promise<void> }> {
+export async function administration(settings: {
+  readonly plan: RegionPlan;
+  readonly installation: Installation;
+}): Promise<StreamAdministration & { close(): Promise<void> }> {
   const region = settings.plan.region;
   const credentials = settings.installation.regions[region];
   if (credentials === undefined) throw new RangeError(`no credentials for ${region}`);
