@@ -74,6 +74,40 @@ describe('NatsBus beyond the contract', () => {
   });
 });
 
+describe('a broker that stands still', () => {
+  test('makes senders refuse instead of buffering without end, and all goes on when it is back', async () => {
+    const harness = await NatsHarness.start();
+    try {
+      const { bus, records } = await harness.open('scheduler');
+      const job = subject('job', { origin: REGION, job: 'a', task: 'job' });
+      const record = (bytes: number) =>
+        ({ type: 'meridian.job.record.v1', data: { headerDigest: new Uint8Array(bytes) } }) as const;
+      await bus.publishDurable(job, record(10));
+      harness.server.pause();
+      const waiting = failed(bus.publishDurable(job, record(10), { timeoutMs: 200 }));
+      for (let n = 0; n < 200; n++) bus.publish(job, record(256 * 1024));
+      const dropped = records.count('meridian.messaging.dropped', 'BACKLOG_FULL');
+      // 16 MiB pass, of 50.
+      expect(dropped).toBeGreaterThan(120);
+      expect(dropped).toBeLessThan(140);
+      expect(await failed(bus.publishDurable(job, record(10)))).toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+        reason: 'BACKLOG_FULL',
+        retryable: true,
+      });
+      expect((await waiting).reason).toBe('NO_PUBACK');
+      harness.server.resume();
+      await until(
+        async () => (await bus.publishDurable(job, record(10)).catch(() => undefined)) !== undefined,
+        'it is back',
+      );
+    } finally {
+      harness.server.resume();
+      await harness.stop();
+    }
+  });
+});
+
 describe('NatsAdmin', () => {
   let server: NatsServer;
   beforeEach(async () => {

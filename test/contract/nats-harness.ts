@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { connectNats, type MessageBus, streamConfig } from '@meridian/messaging';
+import { permissionsOf } from '@meridian/nats-config';
 import { systemClock } from '@meridian/runtime';
 import { createUser, type KeyPair } from '@nats-io/nkeys';
 import { connect, headers, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node';
@@ -16,49 +17,9 @@ import {
   testLogger,
 } from './bus-harness.ts';
 
-const R = REGION;
-/**
- * The least that each role may do: as small as this, because a test that needs more than the production broker allows
- * would hide a missing permission. Subjects of the streams and of requests are those of the table.
- */
-const ALLOWED: Readonly<Record<BusRole, readonly string[]>> = {
-  scheduler: [
-    'meridian.*.task.>',
-    'meridian.*.rpc.scheduler.>',
-    `meridian.${R}.telemetry`,
-    `meridian.${R}.event.>`,
-    `meridian.${R}.job.>`,
-    '$JS.API.STREAM.INFO.TASKS',
-    '$JS.API.STREAM.INFO.JOBS',
-    '$JS.API.STREAM.MSG.GET.JOBS',
-    '$JS.API.STREAM.PURGE.JOBS',
-    `$JS.API.CONSUMER.CREATE.JOBS.*.meridian.${R}.job.>`,
-    '$JS.API.CONSUMER.MSG.NEXT.JOBS.*',
-  ],
-  worker: [
-    `$JS.API.CONSUMER.CREATE.TASKS.*.meridian.${R}.task.>`,
-    '$JS.API.CONSUMER.INFO.TASKS.*',
-    '$JS.API.CONSUMER.MSG.NEXT.TASKS.*',
-    '$JS.ACK.TASKS.>',
-  ],
-  sync: [
-    `meridian.${R}.state.>`,
-    '$JS.API.STREAM.INFO.STATE',
-    '$JS.API.STREAM.PURGE.STATE',
-    `$JS.API.CONSUMER.CREATE.STATE.*.meridian.${R}.state.>`,
-    '$JS.API.CONSUMER.MSG.NEXT.STATE.*',
-  ],
-  consumer: [
-    `$JS.API.CONSUMER.CREATE.EVENTS.*.meridian.${R}.event.>`,
-    '$JS.API.CONSUMER.INFO.EVENTS.*',
-    '$JS.API.CONSUMER.MSG.NEXT.EVENTS.*',
-    '$JS.ACK.EVENTS.>',
-  ],
-};
+const ROLES: readonly BusRole[] = ['scheduler', 'worker', 'sync', 'consumer'];
 
-const ROLES = Object.keys(ALLOWED) as BusRole[];
-
-/** A real nats-server with a user per role. */
+/** A real nats-server with a user per role, each with the permissions of the product. */
 export class NatsHarness implements BusHarness {
   readonly server: NatsServer;
   readonly #keys: Readonly<Record<BusRole | 'stranger', KeyPair>>;
@@ -139,12 +100,14 @@ export class NatsHarness implements BusHarness {
 }
 
 function accounts(keys: Readonly<Record<BusRole | 'stranger', KeyPair>>): string {
-  const users = ROLES.map(
-    (role) => `{ nkey: ${keys[role].getPublicKey()}, permissions: {
-      publish: { allow: ${JSON.stringify(ALLOWED[role])} },
-      subscribe: { allow: ["_INBOX_${role}.>", "meridian.>"] },
-      allow_responses: { max: 1, expires: "30s" }
-    } }`,
-  );
-  return `accounts { APP { jetstream: enabled, users: [ ${users.join(',\n')}, { nkey: ${keys.stranger.getPublicKey()} } ] } }`;
+  const users = ROLES.map((role) => {
+    const { publish, subscribe, mayRespond } = permissionsOf(role, REGION);
+    return `{ nkey: ${keys[role].getPublicKey()}, permissions: {
+      publish: { allow: ${JSON.stringify(publish)} }
+      subscribe: { allow: ${JSON.stringify(subscribe)} }
+      ${mayRespond ? 'allow_responses: { max: 1, expires: "30s" }' : ''}
+    } }`;
+  });
+  const stranger = `{ nkey: ${keys.stranger.getPublicKey()} }`;
+  return `accounts { APP { jetstream: enabled, users: [ ${[...users, stranger].join(', ')} ] } }`;
 }

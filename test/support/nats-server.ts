@@ -81,6 +81,15 @@ export class NatsServer {
     await this.#end('SIGKILL');
   }
 
+  /** SIGSTOP: it keeps its connections and does nothing, until `resume`. */
+  pause(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
   /** Ends it and removes its store. */
   async stop(): Promise<void> {
     await this.#end('SIGTERM');
