@@ -46,7 +46,11 @@ export function spawnChild(listener: ChildListener): Child {
     liveness.destroy();
     listener.exited(how);
   };
-  read(data, (frame) => listener.frame(frame), () => child.kill('SIGKILL'));
+  read(
+    data,
+    (frame) => listener.frame(frame),
+    () => child.kill('SIGKILL'),
+  );
   read(
     liveness,
     ({ id, payload }) => listener.pong(id, payload.length === 8 ? payload.readDoubleLE(0) : 0),

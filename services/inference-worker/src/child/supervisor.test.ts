@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { fromBinary } from '@bufbuild/protobuf';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { RecognitionSchema } from '@meridian/contracts/recognition';
 import { canonicalJson, ensureCatalogue, type Manifest, modelDigest } from '@meridian/models';
 import { createLogger, systemClock, systemRandom } from '@meridian/runtime';
@@ -49,11 +49,15 @@ async function bigPicture(): Promise<Buffer> {
   const height = 3000;
   const noise = Buffer.allocUnsafe(width * height * 3);
   for (let i = 0; i < noise.length; i += 1) noise[i] = (i * 2654435761) >>> 24;
-  return sharp(noise, { raw: { width, height, channels: 3 } }).png({ compressionLevel: 1 }).toBuffer();
+  return sharp(noise, { raw: { width, height, channels: 3 } })
+    .png({ compressionLevel: 1 })
+    .toBuffer();
 }
 
 async function smallPicture(): Promise<Buffer> {
-  return sharp({ create: { width: 320, height: 200, channels: 3, background: '#888' } }).jpeg().toBuffer();
+  return sharp({ create: { width: 320, height: 200, channels: 3, background: '#888' } })
+    .jpeg()
+    .toBuffer();
 }
 
 async function ready(memoryBytesMax = 4 * 2 ** 30): Promise<Supervisor> {

@@ -226,22 +226,27 @@ export class Supervisor {
 
   #tick(): void {
     const nowMs = this.#o.clock.monotonicMs();
-    if (this.#phase === 'starting') {
-      if (nowMs - this.#bornMs > START_TIMEOUT_MS) this.#kill('crashed', 'did not start');
-      return;
+    const overdue = this.#overdue(nowMs);
+    if (overdue !== undefined) this.#kill(...overdue);
+    else if (this.#phase === 'ready' && nowMs - this.#pingedMs >= PING_EVERY_MS) {
+      this.#pingedMs = nowMs;
+      this.#child?.ping(0);
     }
+  }
+
+  /** Why the process must be ended now, if it must. */
+  #overdue(nowMs: number): [ChildEnd, string] | undefined {
+    if (this.#phase === 'starting')
+      return nowMs - this.#bornMs > START_TIMEOUT_MS ? ['crashed', 'did not start'] : undefined;
     const [oldest] = this.#inFlight.values();
     // A picture's time begins when it is the oldest and its model is in memory.
     const loadedMs = oldest === undefined ? undefined : this.#models.loadedAtMs(oldest.model);
     if (oldest !== undefined && loadedMs !== undefined) {
       const workedMs = nowMs - Math.max(loadedMs, this.#oldestSinceMs);
-      if (workedMs > oldest.model.timeoutMs) return this.#kill('hung', `${oldest.model.name}: ${Math.round(workedMs)} ms`);
+      if (workedMs > oldest.model.timeoutMs) return ['hung', `${oldest.model.name}: ${Math.round(workedMs)} ms`];
     }
-    if (this.#models.loadingForMs(nowMs) > LOAD_TIMEOUT_MS) return this.#kill('crashed', 'a model did not load');
-    if (nowMs - this.#heardMs > SILENCE_MS) return this.#kill('silent', 'no answer to pings');
-    if (nowMs - this.#pingedMs < PING_EVERY_MS) return;
-    this.#pingedMs = nowMs;
-    this.#child?.ping(0);
+    if (this.#models.loadingForMs(nowMs) > LOAD_TIMEOUT_MS) return ['crashed', 'a model did not load'];
+    return nowMs - this.#heardMs > SILENCE_MS ? ['silent', 'no answer to pings'] : undefined;
   }
 
   #kill(end: ChildEnd, why: string): void {
@@ -261,7 +266,8 @@ export class Supervisor {
     if (wasStopped) return;
     this.#inFlight.clear();
     this.#models.gone(new Failure('UNAVAILABLE', `the inference process ended (${how}) while it loaded the model`));
-    if (this.#phase !== 'ending') this.#o.logger.warn({ how, pictures: inFlight.length }, 'the inference process ended');
+    if (this.#phase !== 'ending')
+      this.#o.logger.warn({ how, pictures: inFlight.length }, 'the inference process ended');
     const lifeMs = this.#o.clock.monotonicMs() - this.#bornMs;
     this.#failures = lifeMs > STEADY_MS ? 0 : this.#failures + 1;
     this.#phase = 'waiting';

@@ -8,7 +8,10 @@ const RECOGNITION: Outcome = { kind: 'recognition', recognition: new Uint8Array(
 const FAILURE = { code: 'UNAVAILABLE', reason: 'STATE_MISSING', message: 'x', retryable: true };
 
 /** Feeds events to a fresh claim. */
-function play(events: readonly ClaimEvent[], start: ClaimState = pulled(false)): { state: ClaimState; effects: Effect[] } {
+function play(
+  events: readonly ClaimEvent[],
+  start: ClaimState = pulled(false),
+): { state: ClaimState; effects: Effect[] } {
   let state = start;
   const effects: Effect[] = [];
   for (const event of events) {
@@ -75,8 +78,14 @@ describe('decide', () => {
   });
 
   test('a deadline that passes before the run is reported; one that passes during it is not looked at', () => {
-    const early = play([{ kind: 'room', nowMs: 0 }, { kind: 'deadline', nowMs: 5 }]);
-    expect(early.state.phase).toMatchObject({ name: 'reported', outcome: { kind: 'failure', failure: DEADLINE_EXCEEDED } });
+    const early = play([
+      { kind: 'room', nowMs: 0 },
+      { kind: 'deadline', nowMs: 5 },
+    ]);
+    expect(early.state.phase).toMatchObject({
+      name: 'reported',
+      outcome: { kind: 'failure', failure: DEADLINE_EXCEEDED },
+    });
     expect(play([...UNTIL_RUNNING, { kind: 'deadline', nowMs: 15 }]).state.phase.name).toBe('running');
   });
 

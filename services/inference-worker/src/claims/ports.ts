@@ -59,5 +59,10 @@ export interface Slots {
 export interface ClaimObserver {
   taken(facts: ClaimFacts): void;
   /** The claim has its result, or ended without. */
-  ended(facts: ClaimFacts, last: Phase, end: 'reported' | 'acknowledged' | 'terminated' | 'given-back', reason?: string): void;
+  ended(
+    facts: ClaimFacts,
+    last: Phase,
+    end: 'reported' | 'acknowledged' | 'terminated' | 'given-back',
+    reason?: string,
+  ): void;
 }

@@ -1,7 +1,9 @@
 import type { Envelope, PriorityClassName } from '@meridian/contracts';
 import { PriorityClass } from '@meridian/contracts/recognition';
 import type { TaskClaim } from '@meridian/contracts/task';
+import type { Delivery } from '@meridian/messaging';
 import type { ClaimFacts } from '../claims/held-claim.ts';
+import type { ClaimMessage } from '../claims/ports.ts';
 
 const PRIORITY_NAMES: Readonly<Record<number, PriorityClassName>> = {
   [PriorityClass.UNSPECIFIED]: 'normal',
@@ -38,4 +40,48 @@ export function decodeClaim(envelope: Envelope, claim: TaskClaim): ClaimFacts | 
     ownerRegion: claim.owner.region,
     requires: claim.requires,
   };
+}
+
+/** Hands a delivery to the desk; one that nobody can work on ends here. */
+export function deliverTo(
+  desk: { take(facts: ClaimFacts, message: ClaimMessage, laneId: string): void },
+  credit: { released(laneId: string): void },
+  delivery: Delivery<'meridian.task.claim.v1'>,
+  laneId: string,
+): void {
+  const facts = decodeClaim(delivery.envelope, delivery.data);
+  if (typeof facts === 'string') {
+    delivery.term(`not a claim: ${facts}`);
+    credit.released(laneId);
+    return;
+  }
+  desk.take(facts, new DeliveredClaim(delivery), laneId);
+}
+
+class DeliveredClaim implements ClaimMessage {
+  readonly #delivery: Delivery<'meridian.task.claim.v1'>;
+
+  constructor(delivery: Delivery<'meridian.task.claim.v1'>) {
+    this.#delivery = delivery;
+  }
+
+  get deliveryCount(): number {
+    return this.#delivery.deliveryCount;
+  }
+
+  acknowledge(): void {
+    this.#delivery.ack();
+  }
+
+  terminate(reason: string): void {
+    this.#delivery.term(reason);
+  }
+
+  giveBack(delayMs: number): void {
+    this.#delivery.nak(delayMs);
+  }
+
+  renew(): void {
+    this.#delivery.working();
+  }
 }

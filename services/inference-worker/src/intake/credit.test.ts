@@ -32,7 +32,11 @@ function fill(credit: CreditBook, waiting: Record<string, number>): string[] {
 
 describe('CreditBook', () => {
   test('an idle worker keeps one small pull open on every lane', () => {
-    expect(book(2).plan().map((plan) => plan.batch)).toEqual([1, 1, 1, 1, 1, 1]);
+    expect(
+      book(2)
+        .plan()
+        .map((plan) => plan.batch),
+    ).toEqual([1, 1, 1, 1, 1, 1]);
     const credit = book();
     credit.plan();
     expect(credit.plan()).toEqual([]);

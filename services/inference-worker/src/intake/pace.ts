@@ -28,6 +28,12 @@ export class Pace {
 
   get target(): number {
     const { slots, inFlightPerSlot, prefetchMax } = this.#options;
-    return prefetchTarget({ slots, inFlightPerSlot, fetchMs: this.#fetchMs, serviceMs: this.#serviceMs, max: prefetchMax });
+    return prefetchTarget({
+      slots,
+      inFlightPerSlot,
+      fetchMs: this.#fetchMs,
+      serviceMs: this.#serviceMs,
+      max: prefetchMax,
+    });
   }
 }

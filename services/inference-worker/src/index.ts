@@ -1,0 +1,2 @@
+export { assemble, compose } from './compose.ts';
+export { type WorkerConfig, workerConfig } from './config.ts';

@@ -1,0 +1,187 @@
+import type { StateService } from '@meridian/contracts/state';
+import { Failure } from '@meridian/failure';
+import { canonicalJson, DEFAULT_MODEL, type Manifest, modelDigest, parseManifest } from '@meridian/models';
+import type { ModelEntry, Replica } from '@meridian/replica';
+import type { RpcClient } from '@meridian/rpc';
+import { backoffMs, type Clock, type Component, type Logger, type Random } from '@meridian/runtime';
+import type { PreparedModel } from '../child/loaded-models.ts';
+import type { ModelStore } from './model-store.ts';
+
+export interface ModelLoaderOptions {
+  readonly replica: Replica;
+  readonly store: ModelStore;
+  readonly slots: { load(model: PreparedModel): Promise<void> };
+  /** Of the region's sync service. */
+  readonly client: Pick<RpcClient<typeof StateService>, 'reportReady'>;
+  readonly worker: string;
+  /** Claims for the model can be taken from now on. */
+  readonly onServed: (model: PreparedModel) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+const RETRY = { initialMs: 500, maxMs: 60_000 };
+const REPORT_RETRY = { initialMs: 200, maxMs: 5_000 };
+const REPORT_TIMEOUT_MS = 5_000;
+/** Manifests that are remembered, old versions included; more than a region can sensibly run. */
+const MODELS_MAX = 256;
+
+/**
+ * Gets every model of the shared state from its record to "can be run here", and keeps looking for new ones.
+ *
+ * 1. A model is reported ready only after every inference process has loaded it and run it once.
+ * 2. One model at a time is fetched and loaded, the default one first; one that fails is tried again after a back-off
+ *    and holds up no other.
+ * 3. A version that was served stays served, even when the name has a newer one: claims may still name it.
+ */
+export class ModelLoader implements Component {
+  readonly name = 'models';
+  readonly #o: ModelLoaderOptions;
+  readonly #served = new Map<string, PreparedModel>();
+  readonly #acquiring = new Map<string, Promise<PreparedModel>>();
+  readonly #failures = new Map<string, { count: number; untilMs: number }>();
+  readonly #reported = new Set<string>();
+  readonly #stopping = new AbortController();
+  #numbers = 0;
+  #unlisten: () => void = () => undefined;
+  #passing = false;
+  #again = false;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ModelLoaderOptions) {
+    this.#o = options;
+  }
+
+  async start(): Promise<void> {
+    await this.#o.store.start();
+    this.#unlisten = this.#o.replica.onChange(() => this.#pass());
+    this.#pass();
+  }
+
+  /** Tells the sync service that this worker takes no more. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#stopping.abort(new Failure('CANCELLED', 'the worker is stopping'));
+    this.#unlisten();
+    const reports = Array.from(this.#reported, (modelDigest) =>
+      this.#o.client
+        .reportReady({ modelDigest, worker: this.#o.worker, ready: false }, { signal, timeoutMs: REPORT_TIMEOUT_MS })
+        .catch((thrown) => this.#o.logger.warn({ err: thrown }, 'could not report that a model is no longer ready')),
+    );
+    await Promise.all(reports);
+  }
+
+  stop(): Promise<void> {
+    this.#stopping.abort(new Failure('CANCELLED', 'the worker is stopping'));
+    this.#unlisten();
+    return Promise.resolve();
+  }
+
+  served(digest: string): PreparedModel | undefined {
+    return this.#served.get(digest);
+  }
+
+  /**
+   * The model, fetched and loaded when it is not here yet.
+   * @throws Failure NOT_FOUND / MODEL_UNKNOWN (retryable: another region may know it), or why it does not load.
+   */
+  acquire(digest: string): Promise<PreparedModel> {
+    const known = this.#served.get(digest);
+    if (known !== undefined) return Promise.resolve(known);
+    const acquiring = this.#acquiring.get(digest);
+    if (acquiring !== undefined) return acquiring;
+    const entry = this.#o.replica.modelByDigest(digest);
+    if (entry === undefined) return Promise.reject(unknownModel(digest));
+    const next = this.#queue.then(() => this.#acquire(entry)).finally(() => this.#acquiring.delete(digest));
+    this.#acquiring.set(digest, next);
+    this.#queue = next.catch(() => undefined);
+    return next;
+  }
+
+  /** Looks for models that are not served yet; at most one look at a time. */
+  #pass(): void {
+    if (this.#passing) {
+      this.#again = true;
+      return;
+    }
+    this.#passing = true;
+    this.#again = false;
+    void this.#look().finally(() => {
+      this.#passing = false;
+      if (this.#again && !this.#stopping.signal.aborted) this.#pass();
+    });
+  }
+
+  async #look(): Promise<void> {
+    const models = [...this.#o.replica.models()];
+    models.sort((a, b) => Number(b.name === DEFAULT_MODEL) - Number(a.name === DEFAULT_MODEL));
+    for (const { digest, name } of models) {
+      if (this.#stopping.signal.aborted) return;
+      const failed = this.#failures.get(digest);
+      if (this.#served.has(digest) || (failed !== undefined && failed.untilMs > this.#o.clock.monotonicMs())) continue;
+      await this.acquire(digest).catch((thrown) => this.#failed(digest, name, Failure.from(thrown)));
+    }
+  }
+
+  #failed(digest: string, name: string, failure: Failure): void {
+    if (this.#stopping.signal.aborted) return;
+    const count = (this.#failures.get(digest)?.count ?? 0) + 1;
+    const delayMs = backoffMs(count - 1, RETRY, this.#o.random);
+    this.#failures.set(digest, { count, untilMs: this.#o.clock.monotonicMs() + delayMs });
+    this.#o.logger.warn({ err: failure, model: name, digest, delayMs }, 'model cannot be served yet');
+    this.#o.clock.setTimer(delayMs + 1, () => {
+      if (!this.#stopping.signal.aborted) this.#pass();
+    });
+  }
+
+  async #acquire(entry: ModelEntry): Promise<PreparedModel> {
+    if (this.#served.size >= MODELS_MAX)
+      throw new Failure('RESOURCE_EXHAUSTED', `this worker serves ${MODELS_MAX} models already`, {
+        reason: 'TOO_MANY_MODELS',
+      });
+    const manifest = parseManifest(entry.manifest);
+    if (modelDigest(manifest) !== entry.digest)
+      throw new Failure('DATA_LOSS', `the manifest of ${entry.name} is not the one that its digest names`, {
+        reason: 'MODEL_DIGEST_MISMATCH',
+      });
+    const model = await this.#prepare(manifest, entry.digest);
+    await this.#o.slots.load(model);
+    this.#served.set(entry.digest, model);
+    this.#failures.delete(entry.digest);
+    this.#o.logger.info({ model: model.name, digest: model.digest }, 'model loaded');
+    this.#o.onServed(model);
+    void this.#report(model.digest);
+    return model;
+  }
+
+  async #prepare(manifest: Manifest, digest: string): Promise<PreparedModel> {
+    const files: Record<string, string> = {};
+    for (const part of Object.values(manifest.parts))
+      if (part !== undefined) files[part.digest] = await this.#o.store.ensure(part, this.#stopping.signal);
+    this.#numbers += 1;
+    const loadOrder = JSON.stringify({ manifest: canonicalJson(manifest), files });
+    return { number: this.#numbers, name: manifest.name, digest, timeoutMs: manifest.timeoutMs, loadOrder };
+  }
+
+  async #report(modelDigest: string): Promise<void> {
+    const { client, clock, random, logger, worker } = this.#o;
+    const { signal } = this.#stopping;
+    for (let attempt = 0; !signal.aborted; attempt += 1) {
+      try {
+        await client.reportReady({ modelDigest, worker, ready: true }, { signal, timeoutMs: REPORT_TIMEOUT_MS });
+        this.#reported.add(modelDigest);
+        return;
+      } catch (thrown) {
+        if (attempt === 0) logger.warn({ err: thrown, digest: modelDigest }, 'could not report that a model is ready');
+        await clock.sleep(backoffMs(attempt, REPORT_RETRY, random), signal).catch(() => undefined);
+      }
+    }
+  }
+}
+
+function unknownModel(digest: string): Failure {
+  return new Failure('NOT_FOUND', `no model with digest ${digest} is known in this region`, {
+    reason: 'MODEL_UNKNOWN',
+    retryable: true,
+  });
+}

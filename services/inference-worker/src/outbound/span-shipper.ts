@@ -1,0 +1,59 @@
+import { subject } from '@meridian/contracts';
+import type { MessageBus } from '@meridian/messaging';
+import type { Clock, Component, FinishedSpan, Telemetry, Timer } from '@meridian/runtime';
+
+const EVERY_MS = 1_000;
+/** A hundred kilobytes or so: far below what a message may hold. */
+const BATCH_MAX = 256;
+/** In one go; what is left waits for the next second. */
+const BATCHES_MAX = 8;
+
+/** Sends finished spans to the region's scheduler, once a second. At most once: a lost one is a gap in a picture. */
+export class SpanShipper implements Component {
+  readonly name = 'spans';
+  readonly #bus: MessageBus;
+  readonly #telemetry: Pick<Telemetry, 'takeSpans'>;
+  readonly #clock: Clock;
+  #timer: Timer | undefined;
+
+  constructor(o: {
+    readonly bus: MessageBus;
+    readonly telemetry: Pick<Telemetry, 'takeSpans'>;
+    readonly clock: Clock;
+  }) {
+    this.#bus = o.bus;
+    this.#telemetry = o.telemetry;
+    this.#clock = o.clock;
+  }
+
+  start(): Promise<void> {
+    this.#timer = this.#clock.setTimer(EVERY_MS, () => {
+      this.#ship();
+      void this.start();
+    });
+    return Promise.resolve();
+  }
+
+  stop(): Promise<void> {
+    this.#timer?.cancel();
+    this.#ship();
+    return Promise.resolve();
+  }
+
+  #ship(): void {
+    if (!this.#bus.connected) return;
+    for (let batch = 0; batch < BATCHES_MAX; batch += 1) {
+      const spans = this.#telemetry.takeSpans(BATCH_MAX);
+      if (spans.length === 0) return;
+      this.#bus.publish(subject('spans', { origin: this.#bus.region }), {
+        type: 'meridian.trace.spans.v1',
+        data: { spans: spans.map(encodeSpan) },
+      });
+    }
+  }
+}
+
+function encodeSpan(span: FinishedSpan) {
+  const { startMs, links: _, ...fields } = span;
+  return { ...fields, startUnixMs: startMs, attributes: { ...fields.attributes } };
+}

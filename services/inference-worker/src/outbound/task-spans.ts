@@ -1,0 +1,72 @@
+import { attributeNames, contextFromTraceparent } from '@meridian/runtime';
+import { type Span, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
+import type { ClaimFacts, Phase } from '../claims/held-claim.ts';
+import type { Reported } from '../claims/ports.ts';
+
+/**
+ * One `worker.task` span for each claim, from its pull to its result, a child of the owner's attempt; inside it the
+ * parts that make a waterfall. The parts are recorded when the result is known, from the times it carries: no timers
+ * and no context on the way of a picture.
+ */
+export class TaskSpans {
+  readonly #tracer: Tracer;
+  readonly #worker: string;
+  readonly #open = new Map<string, Span>();
+
+  constructor(tracer: Tracer, worker: string) {
+    this.#tracer = tracer;
+    this.#worker = worker;
+  }
+
+  taken(facts: ClaimFacts): void {
+    const parent = contextFromTraceparent(facts.traceparent, facts.tracestate);
+    const attributes = {
+      [attributeNames.taskId]: facts.taskId,
+      [attributeNames.jobId]: facts.jobId,
+      [attributeNames.attempt]: facts.attempt,
+      [attributeNames.fence]: facts.fence.toString(),
+      [attributeNames.worker]: this.#worker,
+      [attributeNames.model]: facts.model,
+      [attributeNames.priority]: facts.priority,
+      [attributeNames.pictureBytes]: facts.pictureBytes,
+    };
+    const span = this.#tracer.startSpan('worker.task', { kind: SpanKind.CONSUMER, attributes }, parent);
+    if (span.isRecording()) this.#open.set(facts.key, span);
+  }
+
+  reported(facts: ClaimFacts, phase: Reported): void {
+    const span = this.#take(facts);
+    if (span === undefined) return;
+    const { outcome, bytesAtMs, fetchMs, atMs } = phase;
+    if (outcome.kind === 'failure') {
+      const { code, reason, message } = outcome.failure;
+      span.setAttributes({ [attributeNames.code]: code, [attributeNames.reason]: reason });
+      span.setStatus({ code: SpanStatusCode.ERROR, message });
+    } else {
+      const parent = trace.setSpan(contextFromTraceparent(), span);
+      const inferenceAtMs = atMs - outcome.inferenceMs;
+      const parts: [string, number, number][] = [
+        ['worker.fetch', bytesAtMs - fetchMs, fetchMs],
+        ['worker.decode', inferenceAtMs - outcome.decodeMs, outcome.decodeMs],
+        ['worker.inference', inferenceAtMs, outcome.inferenceMs],
+      ];
+      for (const [name, startTime, durationMs] of parts)
+        this.#tracer.startSpan(name, { startTime }, parent).end(startTime + durationMs);
+    }
+    span.end(atMs);
+  }
+
+  ended(facts: ClaimFacts, phase: Phase, reason: string): void {
+    if (phase.name === 'reported') return;
+    const span = this.#take(facts);
+    if (span === undefined) return;
+    span.setAttribute(attributeNames.reason, reason);
+    span.end();
+  }
+
+  #take(facts: ClaimFacts): Span | undefined {
+    const span = this.#open.get(facts.key);
+    this.#open.delete(facts.key);
+    return span;
+  }
+}
