@@ -1,0 +1,66 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type JobHeader, type JobSchema, JobState } from '@meridian/contracts/recognition';
+import type { JobRecord } from '@meridian/contracts/task';
+import type { Job, JobFacts, JobPhase, JobPictures } from '../jobs/job.ts';
+import { priorityName, priorityValue } from './priority.ts';
+
+const STATES: Readonly<Record<JobPhase, JobState>> = {
+  running: JobState.RUNNING,
+  // Until the cancellation is durable the job runs: a crash in between lets it go on.
+  cancelling: JobState.RUNNING,
+  finished: JobState.FINISHED,
+  cancelled: JobState.CANCELLED,
+};
+
+/** A job as callers and consumers see it. */
+export function jobMessage(job: Job, entryRegion: string): MessageInitShape<typeof JobSchema> {
+  const { jobId, tenant, priority, model, modelDigest, acceptedMs } = job.facts;
+  return {
+    jobId,
+    tenant,
+    priority: priorityValue(priority),
+    model,
+    modelDigest,
+    state: STATES[job.phase],
+    tasks: job.tasks,
+    succeeded: job.succeeded,
+    failed: job.failed,
+    acceptedUnixMs: BigInt(acceptedMs),
+    finishedUnixMs: BigInt(Math.round(job.endedMs)),
+    entryRegion,
+  };
+}
+
+export function picturesOf(header: JobHeader): JobPictures {
+  const digests = new Uint8Array(32 * header.pictures.length);
+  const sizes = new Uint32Array(header.pictures.length);
+  for (const [i, { digest, sizeBytes }] of header.pictures.entries()) {
+    digests.set(digest.subarray(0, 32), 32 * i);
+    sizes[i] = sizeBytes;
+  }
+  return { digests, sizes };
+}
+
+/** @returns undefined for a record that cannot have been written by a scheduler. */
+export function factsOf(record: JobRecord, retentionMs: number): JobFacts | undefined {
+  const { job, header } = record;
+  const priority = job && priorityName(job.priority);
+  if (job === undefined || header === undefined || priority === undefined) return undefined;
+  const acceptedMs = Number(job.acceptedUnixMs);
+  return {
+    jobId: job.jobId,
+    tenant: job.tenant,
+    priority,
+    model: job.model,
+    modelDigest: job.modelDigest,
+    acceptedMs,
+    deadlineMs: deadlineOf(header, acceptedMs, retentionMs),
+    headerDigest: Buffer.from(record.headerDigest).toString('hex'),
+    requires: record.requires,
+  };
+}
+
+/** 0 in the header means: as long as the job would be kept. */
+export function deadlineOf(header: JobHeader, acceptedMs: number, retentionMs: number): number {
+  return header.deadlineUnixMs === 0n ? acceptedMs + retentionMs : Number(header.deadlineUnixMs);
+}

@@ -1,0 +1,71 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { TaskResultSchema } from '@meridian/contracts/recognition';
+import type { AttemptSchema, TaskClaimSchema } from '@meridian/contracts/task';
+import { Failure } from '@meridian/failure';
+import type { Attempt, EndedAttempt, Ending, Task, TaskFailure } from '../tasks/task.ts';
+import { priorityValue } from './priority.ts';
+
+export interface OwnerName {
+  readonly region: string;
+  readonly replica: string;
+}
+
+export function taskResult(task: Task, ending: Ending, entryRegion: string): MessageInitShape<typeof TaskResultSchema> {
+  const { outcome } = ending;
+  return {
+    taskId: task.taskId,
+    jobId: task.work.jobId,
+    index: task.index,
+    pictureName: task.pictureName,
+    pictureDigest: task.pictureDigest,
+    outcome:
+      outcome.kind === 'recognition'
+        ? { case: 'recognition', value: outcome.recognition }
+        : { case: 'error', value: outcome.failure },
+    model: task.work.model,
+    modelDigest: task.work.modelDigest,
+    entryRegion,
+    region: ending.region,
+    worker: ending.worker,
+    attempts: Math.max(1, task.placements),
+    timings: ending.times,
+  };
+}
+
+export function claimMessage(task: Task, attempt: Attempt, owner: OwnerName): MessageInitShape<typeof TaskClaimSchema> {
+  const { work } = task;
+  return {
+    taskId: task.taskId,
+    jobId: work.jobId,
+    tenant: work.tenant,
+    priority: priorityValue(work.priority),
+    model: work.model,
+    modelDigest: work.modelDigest,
+    pictureDigest: task.pictureDigest,
+    pictureBytes: task.pictureBytes,
+    fence: BigInt(attempt.fence),
+    attempt: attempt.number,
+    deadlineUnixMs: BigInt(Math.round(work.deadlineMs)),
+    requires: [...work.requires],
+    owner,
+    placedUnixMs: BigInt(Math.round(attempt.placedMs)),
+  };
+}
+
+export function attemptMessage(attempt: EndedAttempt): MessageInitShape<typeof AttemptSchema> {
+  return {
+    fence: BigInt(attempt.fence),
+    region: attempt.region,
+    worker: attempt.worker ?? '',
+    placedUnixMs: BigInt(Math.round(attempt.placedMs)),
+    announcedUnixMs: BigInt(Math.round(attempt.announcedMs ?? 0)),
+    endedUnixMs: BigInt(Math.round(attempt.endedMs)),
+    end: attempt.end,
+  };
+}
+
+/** A task's failure as the failure of the call that asked for it. */
+export function callFailure(failure: TaskFailure, taskId: string): Failure {
+  const { code, reason, message, retryable } = failure;
+  return new Failure(code, message, { reason, retryable, details: { taskId } });
+}

@@ -1,0 +1,63 @@
+import type { Counter, Histogram, Meter } from '@opentelemetry/api';
+
+/** What this service counts. Names and meanings are in docs/telemetry.md. */
+export interface Metrics {
+  /** Ended tasks, by outcome and kind (call, job). */
+  readonly tasks: Counter;
+  /** From acceptance to the end, ms. */
+  readonly taskDuration: Histogram;
+  /** Ended attempts, by reason and region. */
+  readonly attempts: Counter;
+  /** From the notice of a fault to the PubAck of the new claim, ms. */
+  readonly reissueDelay: Histogram;
+  /** Results and failures that changed nothing, by kind. */
+  readonly dropped: Counter;
+  /** Announcements refused, by reason. */
+  readonly refused: Counter;
+  /** Requests refused at the door, by reason. */
+  readonly rejected: Counter;
+  /** Bytes of pictures sent to workers, by region. */
+  readonly pictureBytes: Counter;
+}
+
+export interface Gauges {
+  readonly openTasks: () => number;
+  readonly ready: () => Readonly<Record<string, number>>;
+  readonly held: () => Readonly<Record<string, number>>;
+  /** 2 up, 1 suspect, 0 down. */
+  readonly health: () => Readonly<Record<string, number>>;
+  readonly roundTripMs: () => Readonly<Record<string, number>>;
+  readonly jobs: () => number;
+  readonly spoolBytes: () => number;
+  readonly streams: () => number;
+}
+
+export function createMetrics(meter: Meter): Metrics {
+  return {
+    tasks: meter.createCounter('meridian.scheduler.tasks'),
+    taskDuration: meter.createHistogram('meridian.scheduler.task.duration', { unit: 'ms' }),
+    attempts: meter.createCounter('meridian.scheduler.attempts'),
+    reissueDelay: meter.createHistogram('meridian.scheduler.reissue.delay', { unit: 'ms' }),
+    dropped: meter.createCounter('meridian.scheduler.results.dropped'),
+    refused: meter.createCounter('meridian.scheduler.announcements.refused'),
+    rejected: meter.createCounter('meridian.scheduler.requests.rejected'),
+    pictureBytes: meter.createCounter('meridian.scheduler.picture.bytes', { unit: 'By' }),
+  };
+}
+
+export function observeGauges(meter: Meter, gauges: Gauges): void {
+  const single = (name: string, value: () => number): void =>
+    meter.createObservableGauge(`meridian.scheduler.${name}`).addCallback((result) => result.observe(value()));
+  const labelled = (name: string, label: string, values: () => Readonly<Record<string, number>>): void =>
+    meter.createObservableGauge(`meridian.scheduler.${name}`).addCallback((result) => {
+      for (const [key, value] of Object.entries(values())) result.observe(value, { [label]: key });
+    });
+  single('tasks.open', gauges.openTasks);
+  single('jobs.kept', gauges.jobs);
+  single('spool.bytes', gauges.spoolBytes);
+  single('workers.attached', gauges.streams);
+  labelled('tasks.ready', 'meridian.priority', gauges.ready);
+  labelled('tasks.held', 'meridian.target.region', gauges.held);
+  labelled('region.health', 'meridian.target.region', gauges.health);
+  labelled('region.round_trip.ms', 'meridian.target.region', gauges.roundTripMs);
+}
