@@ -6,7 +6,7 @@ import { type BusHarness, collect, failed, REGION, until } from './bus-harness.t
 
 type Claim = 'meridian.task.claim.v1';
 const QUEUE = subject('task', { target: REGION, class: 'normal', model: 'm' });
-const ACK_WAIT_MS = 300;
+const ACK_WAIT_MS = 500;
 
 /** Work queues: pulled, acknowledged, delivered again. */
 export function consumerContract(harness: () => BusHarness): void {

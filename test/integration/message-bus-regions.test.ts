@@ -100,7 +100,8 @@ describe('a claim for another region', () => {
     );
     const tookMs = performance.now() - started;
     expect(tookMs).toBeGreaterThanOrEqual(ROUND_TRIP_MS);
-    expect(tookMs).toBeLessThan(6 * ROUND_TRIP_MS);
+    // One after the other they would take 50 round trips.
+    expect(tookMs).toBeLessThan(25 * ROUND_TRIP_MS);
     expect(new Set(sent.map(({ stream, domain }) => `${stream} ${domain}`))).toEqual(new Set(['TASKS shanghai']));
     const again = await beijing.publishDurable(QUEUE, claim('t0'), { messageId: 't0#1' });
     expect(again).toMatchObject({ duplicate: true, sequence: sent[0]?.sequence });

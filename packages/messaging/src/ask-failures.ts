@@ -23,3 +23,11 @@ export function cancelled(signal: AbortSignal | undefined): Failure {
   if (signal?.reason instanceof Failure) return signal.reason;
   return new Failure('CANCELLED', 'the request was cancelled', { cause: signal?.reason });
 }
+
+/** More waits for the broker than may. It was not sent. */
+export function backlogFull(): Failure {
+  return new Failure('RESOURCE_EXHAUSTED', 'too much is on its way to the broker', {
+    reason: 'BACKLOG_FULL',
+    retryDelayMs: 100,
+  });
+}

@@ -60,7 +60,7 @@ function refused(error: ApiError, subject: string): Failure {
     case ERROR_CODES.storageExceeded:
       return streamFull(subject, error.description);
     case ERROR_CODES.storeFailed:
-      if (/^maximum /.test(error.description)) return streamFull(subject, error.description);
+      if (error.description.startsWith('maximum ')) return streamFull(subject, error.description);
   }
   return noPubAck(subject, error);
 }

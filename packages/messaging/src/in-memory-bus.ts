@@ -8,7 +8,6 @@ import type { Emitter } from './emitter.ts';
 import { encodeEvent } from './event-codec.ts';
 import type { InMemoryBroker, InMemoryMessage } from './in-memory-broker.ts';
 import { InMemoryPullConsumer } from './in-memory-pull-consumer.ts';
-import { InMemoryQuestions } from './in-memory-questions.ts';
 import type { NewEntry, StoredEntry } from './in-memory-stream.ts';
 import { Inspector, wantedTypes } from './inspector.ts';
 import { Intake } from './intake.ts';
@@ -26,6 +25,7 @@ import type {
   StreamState,
   Subscription,
 } from './message-bus.ts';
+import { Questions } from './questions.ts';
 import { Responder, readAnswer } from './responder.ts';
 import { storedMessage } from './stored-message.ts';
 import { inTraceOf } from './trace-scope.ts';
@@ -40,13 +40,15 @@ export interface InMemoryBusOptions {
   readonly clock: Clock;
 }
 
+const NOTHING_TO_FORGET = (): void => undefined;
+
 /** The port without a broker process, for tests and simulations; it passes the same contract. */
 export class InMemoryBus implements MessageBus {
   readonly region: string;
   readonly #options: InMemoryBusOptions;
   readonly #broker: InMemoryBroker;
   readonly #inspector: Inspector;
-  readonly #questions: InMemoryQuestions;
+  readonly #questions: Questions;
   readonly #intake: Intake;
   readonly #dropped: Counter;
   readonly #lostListeners = new Set<() => void>();
@@ -58,7 +60,7 @@ export class InMemoryBus implements MessageBus {
     this.#options = options;
     this.#broker = options.broker;
     this.#inspector = new Inspector(options);
-    this.#questions = new InMemoryQuestions(options.clock);
+    this.#questions = new Questions(options.clock);
     this.#intake = new Intake(options.clock);
     this.#dropped = options.meter.createCounter('meridian.messaging.dropped');
     this.#unlisten = this.#broker.onStatus(this.region, (status) => {
@@ -105,6 +107,7 @@ export class InMemoryBus implements MessageBus {
       (settle) => {
         const heard = this.#broker.publish(this.region, { subject, headers, data, reply: settle });
         if (!heard) settle(noResponders(subject));
+        return NOTHING_TO_FORGET;
       },
       options.timeoutMs,
       options.signal,
@@ -242,6 +245,7 @@ export class InMemoryBus implements MessageBus {
           }));
           this.#broker.carry(region, this.region, () => settle(answer));
         });
+        return NOTHING_TO_FORGET;
       }, timeoutMs)
       .catch((thrown: unknown) => {
         const failure = Failure.from(thrown);

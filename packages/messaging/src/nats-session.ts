@@ -1,5 +1,5 @@
 import { Failure } from '@meridian/failure';
-import type { Clock, Logger, Timer } from '@meridian/runtime';
+import type { Clock, Logger } from '@meridian/runtime';
 import {
   createInbox,
   type Msg,
@@ -8,16 +8,12 @@ import {
   PermissionViolationError,
   type Status,
 } from '@nats-io/transport-node';
-import { cancelled, connectionLost, disconnected, noReply, noResponders } from './ask-failures.ts';
+import { backlogFull, disconnected, noResponders } from './ask-failures.ts';
+import { Backlog } from './backlog.ts';
 import { within } from './deadline.ts';
 import type { BusStatus, Subscription } from './message-bus.ts';
+import { Questions, type Settle } from './questions.ts';
 
-/** Questions without an answer yet; each holds a promise and a timer. */
-export const ASKS_MAX = 8192;
-/** Bytes sent that the broker has not confirmed by a pong: what the socket may buffer when the broker stalls. */
-export const UNCONFIRMED_BYTES_MAX = 16 * 2 ** 20;
-/** A ping at least this often, in bytes sent. */
-const CONFIRM_EVERY_BYTES = 256 * 1024;
 /** Command line, ids and line ends of one message, about. */
 const MESSAGE_OVERHEAD_BYTES = 64;
 /** Waiting for the last bytes to leave at the end. */
@@ -41,14 +37,14 @@ export interface NatsSubscription extends Subscription {
 
 interface Ask {
   readonly subject: string;
-  readonly settle: (result: Msg | Failure) => void;
+  readonly settle: Settle<Msg>;
 }
 
 /**
  * One connection to the broker, with bounded memory.
  *
  * 1. While disconnected nothing is sent and nothing is buffered for later.
- * 2. At most `ASKS_MAX` questions wait, and `UNCONFIRMED_BYTES_MAX` bytes are on their way to the broker.
+ * 2. The questions that wait and the bytes on their way to the broker are bounded.
  * 3. A lost connection ends every question at once: the caller decides whether to ask again.
  * 4. A callback never throws into the client, whose reader would stop.
  */
@@ -59,21 +55,22 @@ export class NatsSession {
   readonly #connection: NatsConnection;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #questions: Questions;
+  readonly #backlog: Backlog;
+  /** Questions by their reply subject. */
   readonly #asks = new Map<string, Ask>();
   readonly #statusListeners = new Set<(status: BusStatus) => void>();
   readonly #lostListeners = new Set<() => void>();
-  readonly #idleWaiters: (() => void)[] = [];
   #connected = true;
   #asked = 0;
   #subscribed = 0;
-  #unconfirmedBytes = 0;
-  #pinging = false;
-  #generation = 0;
 
   constructor(connection: NatsConnection, options: { inboxPrefix: string; logger: Logger; clock: Clock }) {
     this.#connection = connection;
     this.#logger = options.logger;
     this.#clock = options.clock;
+    this.#questions = new Questions(options.clock);
+    this.#backlog = new Backlog(() => connection.flush());
     this.inbox = createInbox(options.inboxPrefix);
     this.subscribe(`${this.inbox}.*`, (message) => this.#answered(message));
     this.closed = connection.closed().then((error) => this.#ended(error ?? undefined));
@@ -98,7 +95,7 @@ export class NatsSession {
   /** @throws Failure INVALID_ARGUMENT / MESSAGE_TOO_LARGE when it is above the broker's `max_payload`. */
   send(message: OutgoingMessage): SendResult {
     if (!this.#connected) return 'DISCONNECTED';
-    if (this.#unconfirmedBytes > UNCONFIRMED_BYTES_MAX) return 'BACKLOG_FULL';
+    if (this.#backlog.full) return 'BACKLOG_FULL';
     const { subject, data, headers, reply } = message;
     try {
       this.#connection.publish(subject, data, {
@@ -112,8 +109,7 @@ export class NatsSession {
         cause: thrown,
       });
     }
-    this.#unconfirmedBytes += data.length + subject.length + MESSAGE_OVERHEAD_BYTES;
-    if (this.#unconfirmedBytes >= CONFIRM_EVERY_BYTES && !this.#pinging) void this.#confirm();
+    this.#backlog.sent(data.length + subject.length + MESSAGE_OVERHEAD_BYTES);
     return 'sent';
   }
 
@@ -123,29 +119,21 @@ export class NatsSession {
    * BACKLOG_FULL; DEADLINE_EXCEEDED / NO_REPLY; PERMISSION_DENIED; CANCELLED.
    */
   ask(message: Omit<OutgoingMessage, 'reply'>, timeoutMs: number, signal?: AbortSignal): Promise<Msg> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(cancelled(signal));
-      if (this.#asks.size >= ASKS_MAX) return reject(sendFailure('BACKLOG_FULL'));
-      const token = `${this.inbox}.${(++this.#asked).toString(36)}`;
-      const onAbort = (): void => settle(cancelled(signal));
-      const settle = (result: Msg | Failure): void => {
-        if (!this.#asks.delete(token)) return;
-        timer.cancel();
-        signal?.removeEventListener('abort', onAbort);
-        if (this.#asks.size === 0) for (const idle of this.#idleWaiters.splice(0)) idle();
-        if (result instanceof Failure) reject(result);
-        else resolve(result);
-      };
-      const timer: Timer = this.#clock.setTimer(timeoutMs, () => settle(noReply(timeoutMs)));
-      this.#asks.set(token, { subject: message.subject, settle });
-      signal?.addEventListener('abort', onAbort, { once: true });
-      try {
-        const result = this.send({ ...message, reply: token });
-        if (result !== 'sent') settle(sendFailure(result));
-      } catch (thrown) {
-        settle(Failure.from(thrown));
-      }
-    });
+    return this.#questions.ask<Msg>(
+      (settle) => {
+        const reply = `${this.inbox}.${(++this.#asked).toString(36)}`;
+        this.#asks.set(reply, { subject: message.subject, settle });
+        try {
+          const result = this.send({ ...message, reply });
+          if (result !== 'sent') settle(sendFailure(result));
+        } catch (thrown) {
+          settle(Failure.from(thrown));
+        }
+        return () => this.#asks.delete(reply);
+      },
+      timeoutMs,
+      signal,
+    );
   }
 
   /** @param queue members of one queue share the messages. @throws Failure UNAVAILABLE / DISCONNECTED after `close` */
@@ -179,8 +167,8 @@ export class NatsSession {
   }
 
   /** Resolves when no question waits. */
-  async idle(): Promise<void> {
-    if (this.#asks.size > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+  idle(): Promise<void> {
+    return this.#questions.idle();
   }
 
   async close(): Promise<void> {
@@ -198,21 +186,6 @@ export class NatsSession {
     ask.settle(nobody ? noResponders(ask.subject) : message);
   }
 
-  async #confirm(): Promise<void> {
-    const bytes = this.#unconfirmedBytes;
-    const generation = this.#generation;
-    this.#pinging = true;
-    try {
-      await this.#connection.flush();
-      // After a reconnection the count began anew.
-      if (generation === this.#generation) this.#unconfirmedBytes -= bytes;
-    } catch {
-      // The connection went: the status event resets the count.
-    } finally {
-      this.#pinging = false;
-    }
-  }
-
   async #followStatus(): Promise<void> {
     for await (const status of this.#connection.status()) this.#statusChanged(status);
   }
@@ -226,8 +199,7 @@ export class NatsSession {
   #setConnected(connected: boolean): void {
     if (this.#connected === connected || this.#connection.isClosed()) return;
     this.#connected = connected;
-    this.#generation++;
-    this.#unconfirmedBytes = 0;
+    this.#backlog.reset();
     this.#logger.warn({ connected }, connected ? 'broker connection is back' : 'broker connection lost');
     if (!connected) this.#lose();
     this.#tell(connected ? 'connected' : 'disconnected');
@@ -245,7 +217,7 @@ export class NatsSession {
 
   #lose(): void {
     for (const listener of Array.from(this.#lostListeners)) listener();
-    for (const ask of Array.from(this.#asks.values())) ask.settle(connectionLost());
+    this.#questions.failAll();
   }
 
   /** The broker reports a violation without saying which message it was: every question on that subject is refused. */
@@ -275,10 +247,5 @@ export class NatsSession {
 }
 
 export function sendFailure(result: Exclude<SendResult, 'sent'>): Failure {
-  if (result === 'BACKLOG_FULL')
-    return new Failure('RESOURCE_EXHAUSTED', 'too much is on its way to the broker', {
-      reason: 'BACKLOG_FULL',
-      retryDelayMs: 100,
-    });
-  return disconnected();
+  return result === 'BACKLOG_FULL' ? backlogFull() : disconnected();
 }
