@@ -59,6 +59,17 @@ function oneOf(pattern: string, region: string): string {
   return anyOf(pattern, region).replaceAll('*', 'x');
 }
 
+async function streamMessages(): Promise<Record<string, number>> {
+  const { connection } = await session('initializer');
+  const counts: Record<string, number> = {};
+  for (const { name } of STREAMS) {
+    const info = await connection.request(`$JS.API.STREAM.INFO.${name}`, '', { timeout: 5000 });
+    counts[name] = info.json<{ state: { messages: number } }>().state.messages;
+  }
+  await connection.close();
+  return counts;
+}
+
 /** What the broker does with an attempt to connect. */
 async function attempt(options: ConnectionOptions): Promise<'connected' | 'refused'> {
   try {
@@ -109,7 +120,10 @@ describe('each role', () => {
     const { connection, refusals } = await session('consumer');
     const scheduler = (await session('scheduler')).connection;
     const event = subject('event', { origin: 'beijing', tenant: 'public', entity: 'job', verb: 'done' });
+    const live = connection.subscribe(event, { max: 1, timeout: 5000 });
+    await connection.flush();
     await scheduler.request(event, 'an event', { timeout: 5000 });
+    for await (const message of live) expect([message.subject, message.string()]).toEqual([event, 'an event']);
     const filter = subject('event', { origin: 'beijing', tenant: 'public', entity: '*', verb: '*' });
     const config = {
       name: 'reader',
@@ -138,6 +152,28 @@ describe('each role', () => {
     ];
     for (const api of forbidden)
       expect(await refusals((client) => client.publish(api, '{}'))).toEqual([`publish ${api}`]);
+  });
+
+  test('the consumer cannot have an answer of the broker written into a stream', async () => {
+    const { connection } = await session('consumer');
+    const filter = 'meridian.beijing.event.>';
+    const create = async (name: string, more: object) => {
+      const config = { name, filter_subject: filter, ack_policy: 'none', deliver_policy: 'all', ...more };
+      const request = JSON.stringify({ stream_name: 'EVENTS', config });
+      return connection.request(`$JS.API.CONSUMER.CREATE.EVENTS.${name}.${filter}`, request, { timeout: 5000 });
+    };
+    const before = await streamMessages();
+    const victim = 'meridian.beijing.state.victim';
+    // Three ways that work inside the application's account.
+    expect((await create('asker', {})).json()).toMatchObject({ name: 'asker' });
+    connection.publish('$JS.API.CONSUMER.INFO.EVENTS.asker', '', { reply: victim });
+    connection.publish('$JS.API.CONSUMER.MSG.NEXT.EVENTS.asker', '{"batch":10,"no_wait":true}', { reply: victim });
+    expect((await create('pusher', { deliver_subject: victim })).json()).toMatchObject({ name: 'pusher' });
+    expect((await create('other', {})).json()).toMatchObject({ name: 'other' }); // the broker is done with those before
+    expect(await streamMessages()).toEqual(before);
+    const { connection: sync } = await session('sync');
+    await sync.request(victim, 'a record', { timeout: 5000 });
+    expect((await streamMessages()).STATE).toBe((before.STATE ?? 0) + 1);
   });
 
   test("JetStream's other door, by the name of the domain, is the same door", async () => {
@@ -226,7 +262,11 @@ describe('a peer that was taken over', () => {
       rogue.connection.publish('$SYS.REQ.SERVER.PING');
       rogue.connection.publish(subject('delta', { origin: 'shanghai' }), 'last');
       await until(() => heard.includes('meridian.shanghai.sync.delta'));
-      expect(heard.filter((name) => name !== telemetry)).toEqual(['meridian.shanghai.sync.delta']);
+      // The counting above is heard too, some of it late.
+      const counting = /^\$JS\.API\.STREAM\.INFO|^_INBOX_initializer|^\$JS\.EVENT\.ADVISORY\.API$/;
+      expect(heard.filter((name) => name !== telemetry && !counting.test(name))).toEqual([
+        'meridian.shanghai.sync.delta',
+      ]);
       expect(await streamMessages()).toEqual(before);
       for (const secret of ['meridian.beijing.spans', 'meridian.beijing.job.x.x'])
         rogue.connection.subscribe(secret, { callback: (_, message) => void heard.push(`leaked ${message.subject}`) });
@@ -245,17 +285,6 @@ describe('a peer that was taken over', () => {
       await brokers.of('shanghai').launch();
     }
   });
-
-  async function streamMessages(): Promise<Record<string, number>> {
-    const { connection } = await session('initializer');
-    const counts: Record<string, number> = {};
-    for (const { name } of STREAMS) {
-      const info = await connection.request(`$JS.API.STREAM.INFO.${name}`, '', { timeout: 5000 });
-      counts[name] = info.json<{ state: { messages: number } }>().state.messages;
-    }
-    await connection.close();
-    return counts;
-  }
 
   /** A broker with the secrets of shanghai's, whose operator may say anything on the link to beijing. */
   async function startRogue(): Promise<{ connection: NatsConnection; stop(): Promise<void> }> {

@@ -1,10 +1,11 @@
 import { ROLES, type Role } from '@meridian/contracts';
+import { crossing, exportsTo, importsFrom } from './account-links.ts';
 import type { ConfValue } from './conf-text.ts';
-import { permissionsOf } from './permissions.ts';
-import { carriesTarget, rows, subjectsOf } from './row.ts';
+import { CONSUMER_ACCOUNT, consumerAccount, exportsToConsumers } from './consumer-account.ts';
+import { type Permissions, permissionsOf } from './permissions.ts';
 
 /**
- * One account for the region's own processes, one for each link.
+ * One account for the region's own processes, one for readers of its events, one for each link.
  *
  * 1. A link's account has no user but the peer's broker: what the peer sends gets no further than the imports below.
  * 2. From a peer come only requests to this region and streams of that peer: it cannot speak for a third region.
@@ -36,46 +37,38 @@ export function linkAuditor(peer: string): string {
 export function accounts(o: AccountsOptions): { readonly [key: string]: ConfValue } {
   const { region, peers } = o;
   const others = peers.map(linkAccount);
+  const inside = ROLES.filter((role) => role !== 'consumer' && (role !== 'auditor' || o.auditor));
   return {
     [SYSTEM_ACCOUNT]: {},
     [APPLICATION_ACCOUNT]: {
       jetstream: 'enabled',
-      users: ROLES.filter((role) => role !== 'auditor' || o.auditor).map((role) => user(role, o)),
-      exports: peers.length === 0 ? [] : crossing(region).map((export_) => ({ ...export_, accounts: others })),
-      imports: peers.flatMap((peer) => importsFrom(linkAccount(peer), peer)),
+      users: inside.map((role) => user(o.publicKeys[role], permissionsOf(role, region))),
+      exports: [
+        ...(peers.length > 0 ? exportsTo(others, crossing(region)) : []),
+        ...exportsTo([CONSUMER_ACCOUNT], exportsToConsumers(region)),
+      ],
+      imports: peers.flatMap((peer) => importsFrom(linkAccount(peer), crossing(peer))),
     },
-    ...Object.fromEntries(
-      peers.map((peer) => [
-        linkAccount(peer),
-        {
-          ...(o.auditor && { users: [linkAuditorUser(peer, o)] }),
-          exports: crossing(peer).map((export_) => ({ ...export_, accounts: [APPLICATION_ACCOUNT] })),
-          imports: importsFrom(APPLICATION_ACCOUNT, region),
-        },
-      ]),
+    [CONSUMER_ACCOUNT]: consumerAccount(region, APPLICATION_ACCOUNT, (permissions) =>
+      user(o.publicKeys.consumer, permissions),
     ),
+    ...Object.fromEntries(peers.map((peer) => [linkAccount(peer), linkAccountOf(peer, o)])),
+  };
+}
+
+function linkAccountOf(peer: string, o: AccountsOptions): ConfValue {
+  return {
+    ...(o.auditor && { users: [linkAuditorUser(peer, o)] }),
+    exports: exportsTo([APPLICATION_ACCOUNT], crossing(peer)),
+    imports: importsFrom(APPLICATION_ACCOUNT, crossing(o.region)),
   };
 }
 
 export const systemAccount = SYSTEM_ACCOUNT;
 
-/** What goes to a region as its target, and what fans out from it as its origin. */
-function crossing(region: string): { service: string }[] | { stream: string }[] {
-  return rows()
-    .filter((row) => row.crossing !== 'none')
-    .map((row) => ({ [carriesTarget(row) ? 'service' : 'stream']: subjectsOf(row, region) })) as { service: string }[];
-}
-
-function importsFrom(account: string, region: string): ConfValue[] {
-  return crossing(region).map((export_) =>
-    Object.fromEntries(Object.entries(export_).map(([kind, subject]) => [kind, { account, subject }])),
-  );
-}
-
-function user(role: Role, o: AccountsOptions): ConfValue {
-  const { publish, subscribe, mayRespond } = permissionsOf(role, o.region);
+function user(nkey: string, { publish, subscribe, mayRespond }: Permissions): ConfValue {
   return {
-    nkey: o.publicKeys[role],
+    nkey,
     permissions: {
       publish: publish.length > 0 ? { allow: publish } : { deny: ['>'] },
       subscribe: { allow: subscribe },

@@ -64,7 +64,11 @@ describe('natsConfig', () => {
   test('exports what the table lets cross, of the own region to the links, of the peer from the link', () => {
     const text = natsConfig(options('shanghai'));
     const app = block(text, 'APP {');
-    const exported = [...block(app, 'exports: [').matchAll(/(service|stream): "(.*)"/g)].map((match) => match.slice(1));
+    const offered = block(app, 'exports: [').split(/(?<=\n\s+\})/);
+    const exportedTo = (account: string) =>
+      offered
+        .filter((one) => one.includes(`"${account}"`))
+        .map((one) => (one.match(/(service|stream): "(.*)"/) ?? []).slice(1));
     const crossing = (region: string) => [
       ['service', `meridian.${region}.task.*.*`],
       ['service', `meridian.${region}.rpc.scheduler.ping`],
@@ -73,13 +77,20 @@ describe('natsConfig', () => {
       ['stream', `meridian.${region}.sync.delta`],
       ['stream', `meridian.${region}.telemetry`],
     ];
-    expect(exported).toEqual(crossing('shanghai'));
+    for (const peer of ['beijing', 'guangzhou']) expect(exportedTo(`L_${peer}`)).toEqual(crossing('shanghai'));
+    expect(exportedTo('CONSUMERS').map(([, name]) => name)).toEqual([
+      '$JS.ACK.EVENTS.>',
+      '$JS.API.CONSUMER.CREATE.EVENTS.*.meridian.shanghai.event.>',
+      '$JS.API.CONSUMER.INFO.EVENTS.*',
+      '$JS.API.CONSUMER.MSG.NEXT.EVENTS.*',
+      'meridian.shanghai.event.*.*.*',
+    ]);
     const link = block(text, 'L_guangzhou {');
     expect([...block(link, 'exports: [').matchAll(/(service|stream): "(.*)"/g)].map((match) => match.slice(1))).toEqual(
       crossing('guangzhou'),
     );
     for (const name of ['state', 'job', 'event', 'audit', 'spans'])
-      expect(`${block(app, 'exports: [')}${block(app, 'imports: [')}${link}`).not.toContain(`.${name}`);
+      expect(`${block(app, 'imports: [')}${link}`).not.toContain(`.${name}`);
   });
 
   test('asks for certificates on both ports, encrypts the store, names its domain', () => {
