@@ -47,7 +47,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function dial(region: string, role: 'initializer' | 'scheduler' | 'worker' | 'sync'): NatsDialOptions {
+function dial(region: string, role: 'initializer' | 'scheduler' | 'worker' | 'sync' | 'consumer'): NatsDialOptions {
   const { clientUrl, credentials } = brokers.of(region);
   return {
     url: clientUrl,
@@ -55,13 +55,14 @@ function dial(region: string, role: 'initializer' | 'scheduler' | 'worker' | 'sy
     role: role satisfies Role,
     name: `${region}-${role}`,
     seedFile: credentials.seedFiles[role],
-    tls: loadTls(credentials.certificates[role]),
+    // A reader of events has a key of its own and the certificate of a client.
+    tls: loadTls(role === 'consumer' ? brokers.installation.client : credentials.certificates[role]),
     logger,
     clock: systemClock,
   };
 }
 
-async function open(region: string, role: 'scheduler' | 'worker' | 'sync'): Promise<MessageBus> {
+async function open(region: string, role: 'scheduler' | 'worker' | 'sync' | 'consumer'): Promise<MessageBus> {
   const emitter = new Emitter({
     region,
     service: role,
@@ -188,6 +189,32 @@ test('the roles of the product may do what their services do with the bus', asyn
   expect(await collect(sync.lastBySubject('STATE', state, 'meridian.state.record.v1'))).toHaveLength(1);
   expect((await sync.getLast('STATE', key, 'meridian.state.record.v1'))?.subject).toBe(key);
   expect((await failed(sync.streamState('JOBS'))).code).toBe('PERMISSION_DENIED');
+});
+
+test('a reader of events takes them through a durable consumer and acknowledges them', async () => {
+  const scheduler = await open('beijing', 'scheduler');
+  const reader = await open('beijing', 'consumer');
+  const event = (verb: string) => subject('event', { origin: 'beijing', tenant: 'public', entity: 'job', verb });
+  const live: string[] = [];
+  reader.subscribe(event('*'), 'meridian.event.tasks-placed.v1', (message) => live.push(message.data.jobId));
+  const pull = await reader.consumer('EVENTS', {
+    name: 'reader',
+    filter: event('*'),
+    type: 'meridian.event.tasks-placed.v1',
+    ackWaitMs: 60_000,
+    maxDeliver: -1,
+    maxAckPending: 100,
+  });
+  const jobs = ['a', 'b', 'c', 'd', 'e'];
+  for (const jobId of jobs)
+    await scheduler.publishDurable(event('placed'), { type: 'meridian.event.tasks-placed.v1', data: { jobId } });
+  const read = await collect(pull.fetch(jobs.length, 5000));
+  expect(read.map((delivery) => delivery.data.jobId)).toEqual(jobs);
+  for (const delivery of read) delivery.ack();
+  await until(async () => (await pull.pending()).unacked === 0 || 'not all are acknowledged');
+  expect(await collect(pull.fetch(1, 0))).toEqual([]);
+  await until(() => live.length === jobs.length || 'not all were heard live');
+  expect(live).toEqual(jobs);
 });
 
 test('the broker of another region, or a service with a valid certificate, is not taken for the own broker', async () => {
