@@ -1,5 +1,7 @@
 export { type CatalogueModel, type CatalogueOptions, DEFAULT_MODEL, ensureCatalogue } from './catalogue.ts';
-export { convertBlazeface, convertCenternet, type GraphModelFiles } from './convert/detectors.ts';
+export { convertBlazeface, convertCenternet } from './convert/detectors.ts';
+export type { GraphModelFiles } from './convert/graph-model.ts';
+export { convertGraph } from './convert/whole-graph.ts';
 export {
   canonicalJson,
   type DecoderSpec,

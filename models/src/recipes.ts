@@ -1,4 +1,5 @@
-import { convertBlazeface, convertCenternet, type GraphModelFiles } from './convert/detectors.ts';
+import { convertBlazeface, convertCenternet } from './convert/detectors.ts';
+import type { GraphModelFiles } from './convert/graph-model.ts';
 import type { ModelPart } from './manifest.ts';
 import type { PackageAssets } from './package-assets.ts';
 

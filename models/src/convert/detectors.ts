@@ -1,14 +1,8 @@
 import { assert } from '@meridian/failure';
-import { readGraphModel } from './graph-model.ts';
+import { type GraphModelFiles, readGraphModel } from './graph-model.ts';
 import { OnnxGraph } from './onnx-graph.ts';
 import { OPERATIONS } from './operations.ts';
 import { Translation } from './translation.ts';
-
-/** The source files of a TF.js graph model. */
-export interface GraphModelFiles {
-  readonly json: string;
-  readonly weights: Uint8Array;
-}
 
 /** Classes of CenterNet's heat map, and how many peaks are kept of it. */
 const COCO_CLASSES = 80;

@@ -38,6 +38,12 @@ const graphModel = z.object({
 
 type Attributes = z.output<typeof graphNode>['attr'];
 
+/** The source files of a TF.js graph model: model.json, and the shards one after the other. */
+export interface GraphModelFiles {
+  readonly json: string;
+  readonly weights: Uint8Array;
+}
+
 /** A constant tensor, row-major. `halves` are the same values as stored, where the source stores float16. */
 export interface Weight {
   readonly shape: readonly number[];

@@ -67,8 +67,8 @@ export class OnnxGraph {
     return name;
   }
 
-  /** Declares an existing value as an output of the graph. */
-  output(name: string, element: Element, shape: Shape): void {
+  /** Declares an existing value as an output of the graph; without a shape the runtime works it out. */
+  output(name: string, element: Element, shape: Shape | undefined): void {
     assert(this.names.has(name), `output ${name} is a value of the graph`);
     this.outputs.push(valueInfo(name, element, shape));
   }
@@ -102,14 +102,17 @@ function attributeMessage(name: string, value: Attribute): WireMessage {
   return message.integer(20, 7);
 }
 
-function valueInfo(name: string, element: Element, shape: Shape): WireMessage {
+function valueInfo(name: string, element: Element, shape: Shape | undefined): WireMessage {
+  const tensor = new WireMessage().integer(1, ELEMENT[element]);
+  if (shape !== undefined) tensor.message(2, shapeMessage(shape));
+  return new WireMessage().text(1, name).message(2, new WireMessage().message(1, tensor));
+}
+
+function shapeMessage(shape: Shape): WireMessage {
   const dimensions = new WireMessage();
   for (const size of shape) {
-    dimensions.message(
-      1,
-      typeof size === 'number' ? new WireMessage().integer(1, size) : new WireMessage().text(2, size),
-    );
+    const dimension = new WireMessage();
+    dimensions.message(1, typeof size === 'number' ? dimension.integer(1, size) : dimension.text(2, size));
   }
-  const tensor = new WireMessage().integer(1, ELEMENT[element]).message(2, dimensions);
-  return new WireMessage().text(1, name).message(2, new WireMessage().message(1, tensor));
+  return dimensions;
 }

@@ -8,5 +8,6 @@ export {
   PIXELS_MAX,
   PictureDecoder,
   type Pixels,
+  SIDE_MAX,
 } from './picture-decoder.ts';
 export type { Box, Point, Recognition, RecognizedObject } from './recognition.ts';

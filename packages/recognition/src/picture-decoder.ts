@@ -18,6 +18,10 @@ import { ACCEPTED_FORMATS, detectFormat, isAccepted } from './picture-format.ts'
 export const PICTURE_BYTES_MAX = 16 * 2 ** 20;
 /** 5,000 × 5,000; a decoded one takes 75 MB. */
 export const PIXELS_MAX = 25_000_000;
+/** JPEG's own limit. A PNG may be one pixel wide and millions high, which costs seconds to scale. */
+export const SIDE_MAX = 65_535;
+/** The largest size that sharp scales to; only reached by cropping slivers. */
+const SCALED_SIDE_MAX = 100_000_000;
 
 /** Interleaved 8-bit channels, row by row. */
 export interface Pixels extends Size {
@@ -70,6 +74,7 @@ export class PictureDecoder {
   private async crop(bytes: Uint8Array, input: InputSpec): Promise<FittedPixels> {
     const picture = await readHeader(bytes);
     const placement = placementOf(picture, input);
+    if (Math.max(placement.width, placement.height) > SCALED_SIDE_MAX) throw tooLarge(picture);
     const resized = this.pipeline(bytes).resize(placement.width, placement.height, { fit: 'fill' });
     const { width, height } = input;
     const cut = resized.extract({ left: -placement.left, top: -placement.top, width, height });
@@ -99,14 +104,14 @@ async function withHeader(bytes: Uint8Array, decoding: Promise<Pixels>): Promise
 /** A header decodes nothing, so its reader needs no limit; with ours the message can name the size. */
 async function readHeader(bytes: Uint8Array): Promise<Size> {
   const header = sharp(bytes, { failOn: 'error', limitInputPixels: false }).metadata();
-  const { width, height } = await header.then(
+  const size = await header.then(
     ({ autoOrient }) => autoOrient,
     (thrown: unknown) => {
       throw damaged(thrown);
     },
   );
-  if (width * height > PIXELS_MAX) throw tooManyPixels(width, height);
-  return { width, height };
+  requireSize(size);
+  return size;
 }
 
 /** Already decoded RGB pixels at another size, letterboxed. */
@@ -162,14 +167,24 @@ function requireAcceptable(bytes: Uint8Array): void {
     throw refusal('PICTURE_TOO_LARGE', message, { bytesMax: String(PICTURE_BYTES_MAX) });
   }
   const format = detectFormat(bytes);
-  if (isAccepted(format)) return;
-  const found = format === undefined ? 'the bytes are of no known picture format' : `the picture is ${format}`;
-  throw refusal('PICTURE_FORMAT', `${found}; ${ACCEPTED_FORMATS.join(', ')} are accepted: convert it first`);
+  if (!isAccepted(format)) {
+    const found = format === undefined ? 'the bytes are of no known picture format' : `the picture is ${format}`;
+    throw refusal('PICTURE_FORMAT', `${found}; ${ACCEPTED_FORMATS.join(', ')} are accepted: convert it first`);
+  }
+  // PNG alone has no limit of its own; its size is at a fixed place, so it is checked before decoding starts.
+  if (format !== 'PNG' || bytes.byteLength < 24) return;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  requireSize({ width: view.getUint32(16), height: view.getUint32(20) });
 }
 
-function tooManyPixels(width: number, height: number): Failure {
-  const message = `the picture has ${width} × ${height} pixels; at most ${PIXELS_MAX} are accepted: scale it down first`;
-  return refusal('PICTURE_TOO_MANY_PIXELS', message, { pixelsMax: String(PIXELS_MAX) });
+function requireSize(size: Size): void {
+  if (size.width * size.height > PIXELS_MAX || Math.max(size.width, size.height) > SIDE_MAX) throw tooLarge(size);
+}
+
+function tooLarge({ width, height }: Size): Failure {
+  const limits = `${PIXELS_MAX} pixels and sides of ${SIDE_MAX}`;
+  const message = `the picture has ${width} × ${height} pixels; at most ${limits} are accepted: scale or cut it first`;
+  return refusal('PICTURE_TOO_MANY_PIXELS', message, { pixelsMax: String(PIXELS_MAX), sideMax: String(SIDE_MAX) });
 }
 
 /** The decoder's messages change between versions; only the time-out is told from damage by its text. */
