@@ -3,7 +3,7 @@ import { Failure } from '@meridian/failure';
 import { type Entry, isConflicted, type Version, winnerOf } from '@meridian/replica';
 import { emptyEntry, entryBytes, writeVersion } from './dotted-causal-container.ts';
 import type { NodeClock } from './node-clock.ts';
-import type { Change } from './protocol.ts';
+import type { Cause, Change } from './protocol.ts';
 import type { View } from './view.ts';
 import type { WorkQueue } from './work-queue.ts';
 
@@ -26,6 +26,7 @@ export interface WriteSources {
 
 export interface PlannedWrite {
   readonly id: number;
+  readonly cause: Cause | undefined;
   readonly entry: Entry;
   readonly dot: Dot;
 }
@@ -58,7 +59,8 @@ export function planWrites(queue: WorkQueue, sources: WriteSources): WritesPlan 
     }
     try {
       if (existing === undefined && sources.view.size + added >= ENTRIES_MAX) throw stateFull();
-      const write = planWrite(id, change, existing ?? emptyEntry(change.key), { ...sources, clock });
+      const planned = planWrite(change, existing ?? emptyEntry(change.key), { ...sources, clock });
+      const write = { id, cause: work.cause, ...planned };
       clock = clock.wrote(write.dot);
       bytes += entryBytes(write.entry);
       if (existing === undefined) added++;
@@ -70,7 +72,7 @@ export function planWrites(queue: WorkQueue, sources: WriteSources): WritesPlan 
   return { writes: [...writes.values()], unchanged, refused };
 }
 
-function planWrite(id: number, change: Change, before: Entry, sources: WriteSources): PlannedWrite {
+function planWrite(change: Change, before: Entry, sources: WriteSources): Pick<PlannedWrite, 'entry' | 'dot'> {
   const value = change.value ?? new Uint8Array(0);
   if (value.length > VALUE_BYTES_MAX)
     throw tooLarge(`${change.key}: ${value.length} bytes, at most ${VALUE_BYTES_MAX} are taken`);
@@ -79,7 +81,7 @@ function planWrite(id: number, change: Change, before: Entry, sources: WriteSour
   const entry = writeVersion(before, version, change.seen ?? before.context);
   if (entryBytes(entry) > ENTRY_BYTES_MAX || entry.context.size > VersionVector.ENTRIES_MAX)
     throw tooLarge(`${change.key} would hold too many versions: resolve its conflict`);
-  return { id, entry, dot };
+  return { entry, dot };
 }
 
 function isUnneeded(existing: Entry | undefined, change: Change): boolean {

@@ -57,13 +57,19 @@ export interface Written {
   readonly vector: VersionVector;
 }
 
+/** The event that led to an input: its id, and what its emitter had seen. Carried along, not looked at. */
+export interface Cause {
+  readonly id: string;
+  readonly vector: VersionVector;
+}
+
 /** What happens to the state machine. Ids are the driver's, unique among what is under way. */
 export type Input =
-  | { readonly kind: 'write'; readonly id: number; readonly change: Change }
+  | { readonly kind: 'write'; readonly id: number; readonly change: Change; readonly cause?: Cause }
   | { readonly kind: 'appended'; readonly id: number; readonly sequence: number }
-  | { readonly kind: 'delta'; readonly origin: string; readonly delta: Delta }
+  | { readonly kind: 'delta'; readonly origin: string; readonly delta: Delta; readonly cause?: Cause }
   | { readonly kind: 'asked'; readonly id: number; readonly request: FetchRequest }
-  | { readonly kind: 'fetched'; readonly peer: string; readonly answer: FetchAnswer }
+  | { readonly kind: 'fetched'; readonly peer: string; readonly answer: FetchAnswer; readonly cause?: Cause }
   | { readonly kind: 'fetch-failed'; readonly peer: string }
   /** The links may be back: ask everyone now. */
   | { readonly kind: 'connected' }
@@ -76,6 +82,7 @@ export interface Append {
   readonly expectedSequence: number;
   /** The write that it comes from; undefined for what a peer wrote. */
   readonly write?: number;
+  readonly cause?: Cause;
 }
 
 export type Event = 'gap' | 'delta-applied' | 'delta-known' | 'fetch-started' | 'fetch-completed' | 'fetch-failed';

@@ -7,7 +7,7 @@ import { FETCH_BYTES_MAX, FetchSchedule } from './fetch-schedule.ts';
 import { NodeClock } from './node-clock.ts';
 import { planMerge } from './plan-merge.ts';
 import { planWrites } from './plan-writes.ts';
-import type { AlarmReason, Append, Event, FetchRequest, Input, LogRecord, Now, Output } from './protocol.ts';
+import type { AlarmReason, Append, Cause, Event, FetchRequest, Input, LogRecord, Now, Output } from './protocol.ts';
 import type { RecoveredLog } from './state-log.ts';
 import { View } from './view.ts';
 import { type DeltaWork, type PageWork, WorkQueue, type WriteWork } from './work-queue.ts';
@@ -23,6 +23,16 @@ export interface StateMachineOptions {
   readonly fetchBytesMax?: number;
   /** Versions of a peer whose timestamps are further ahead are held back. */
   readonly driftMaxMs: number;
+}
+
+/** Entries of a peer to be merged. */
+interface Merge {
+  readonly peer: string;
+  readonly remote: readonly Entry[];
+  /** The clock once they are applied; asked only when none had to be held back. */
+  readonly after: () => NodeClock | undefined;
+  readonly cause: Cause | undefined;
+  readonly page?: { readonly nextKey: string; readonly schedule: FetchSchedule };
 }
 
 /**
@@ -158,11 +168,13 @@ export class StateMachine {
       this.#outputs.push({ kind: 'written', id, written: { changed: false, vector: this.#covering(by) } });
     if (plan.writes.length === 0) return;
     const clock = this.#clock.vector;
-    const appends = plan.writes.map(({ id, entry, dot }) => this.#append({ entry, lineage: dot, clock }, id));
+    const appends = plan.writes.map(({ id, entry, dot, cause }) =>
+      this.#append({ entry, lineage: dot, clock }, cause, id),
+    );
     this.#begin(new Commit({ kind: 'writes', written: plan.writes }, appends));
   }
 
-  #decideDelta({ origin, delta }: DeltaWork): void {
+  #decideDelta({ origin, delta, cause }: DeltaWork): void {
     for (const entry of delta.entries) this.#observe(entry.context, origin);
     const after = this.#joinable(origin, () => this.#clock.afterDelta(origin, delta));
     if (after === 'gap') this.#gap(origin);
@@ -170,11 +182,11 @@ export class StateMachine {
     else if (after === this.#clock) this.#report('delta-known', origin);
     else {
       this.#report('delta-applied', origin);
-      this.#merge(origin, delta.entries, () => after);
+      this.#merge({ peer: origin, remote: delta.entries, after: () => after, cause });
     }
   }
 
-  #decidePage({ peer, answer }: PageWork): void {
+  #decidePage({ peer, answer, cause }: PageWork): void {
     const schedule = this.#schedules.get(peer);
     assert(schedule !== undefined, 'only members are asked');
     this.#observe(answer.vector, peer);
@@ -182,16 +194,10 @@ export class StateMachine {
       const vector = answer.nextKey === '' ? schedule.completeVector : undefined;
       return vector && this.#joinable(peer, () => this.#clock.joined(vector));
     };
-    this.#merge(peer, answer.entries, after, { nextKey: answer.nextKey, schedule });
+    this.#merge({ peer, remote: answer.entries, after, cause, page: { nextKey: answer.nextKey, schedule } });
   }
 
-  /** Merges a peer's entries. Only when nothing had to be held back the clock becomes `after`. */
-  #merge(
-    peer: string,
-    remote: readonly Entry[],
-    after: () => NodeClock | undefined,
-    page?: { readonly nextKey: string; readonly schedule: FetchSchedule },
-  ): void {
+  #merge({ peer, remote, after, cause, page }: Merge): void {
     const { entries, rejected } = planMerge(this.#view, remote, (t) => this.#hlc.receive(t) !== 'far-future');
     for (const { key, reason } of rejected) this.#alarm(reason, peer, key);
     if (rejected.length > 0) page?.schedule.taint();
@@ -200,7 +206,9 @@ export class StateMachine {
     const origin: MergeOrigin = { kind: 'merge', peer, applied, nextKey: page?.nextKey };
     const carried = entries.length > 0 ? entries : this.#carrier(remote, applied);
     const last = carried.length - 1;
-    const appends = carried.map((entry, i) => this.#append({ entry, lineage, clock: i === last ? applied : vector }));
+    const appends = carried.map((entry, i) =>
+      this.#append({ entry, lineage, clock: i === last ? applied : vector }, cause),
+    );
     if (appends.length > 0) this.#begin(new Commit(origin, appends));
     else this.#merged(origin, []);
   }
@@ -289,9 +297,10 @@ export class StateMachine {
     this.#alarm('FORKED', peer, `the log ends at ${formatDot({ actor, counter })}, the peer knows more`);
   }
 
-  #append(record: LogRecord, write?: number): Append {
-    const append = { id: ++this.#appends, record, expectedSequence: this.#view.sequenceOf(record.entry.key) };
-    return write === undefined ? append : { ...append, write };
+  #append(record: LogRecord, cause: Cause | undefined, write?: number): Append {
+    const expectedSequence = this.#view.sequenceOf(record.entry.key);
+    const given = { ...(cause && { cause }), ...(write !== undefined && { write }) };
+    return { id: ++this.#appends, record, expectedSequence, ...given };
   }
 
   #report(event: Event, peer: string): void {

@@ -1,4 +1,4 @@
-import type { Change, Delta, FetchAnswer } from './protocol.ts';
+import type { Cause, Change, Delta, FetchAnswer } from './protocol.ts';
 
 /** Local writes that wait for the log. */
 export const WRITES_WAITING_MAX = 1_024;
@@ -9,18 +9,21 @@ export interface WriteWork {
   readonly kind: 'write';
   readonly id: number;
   readonly change: Change;
+  readonly cause?: Cause;
 }
 
 export interface DeltaWork {
   readonly kind: 'delta';
   readonly origin: string;
   readonly delta: Delta;
+  readonly cause?: Cause;
 }
 
 export interface PageWork {
   readonly kind: 'page';
   readonly peer: string;
   readonly answer: FetchAnswer;
+  readonly cause?: Cause;
 }
 
 export type Work = WriteWork | DeltaWork | PageWork;

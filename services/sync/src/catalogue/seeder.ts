@@ -1,0 +1,66 @@
+import type { Manifest } from '@meridian/models';
+import type { Component, Logger } from '@meridian/runtime';
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Replicator } from '../replicator/replicator.ts';
+import { type OfferedFile, readCatalogue } from './catalogue-directory.ts';
+import { modelValue } from './model-record.ts';
+import { seedsOf } from './seeds.ts';
+
+export interface SeederOptions {
+  /** Undefined: there is nothing to offer. */
+  readonly directory: string | undefined;
+  readonly offered: OfferedFile;
+  readonly blobs: BlobStore;
+  readonly replicator: Pick<Replicator, 'write'>;
+  readonly logger: Logger;
+}
+
+/** A start must not hang on a log that takes nothing; what was not written is offered at the next start. */
+const WRITE_TIMEOUT_MS = 10_000;
+
+/** Offers the installed catalogue to the shared state, once at the start. An unchanged catalogue writes nothing. */
+export class CatalogueSeeder implements Component {
+  readonly name = 'catalogue';
+  readonly #options: SeederOptions;
+
+  constructor(options: SeederOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { directory, offered, replicator, logger } = this.#options;
+    if (directory === undefined) return;
+    const present: Manifest[] = [];
+    for (const manifest of await readCatalogue(directory, logger))
+      if (await this.#hasWeights(manifest)) present.push(manifest);
+    const models = present.map(modelValue);
+    const before = await offered.read();
+    const after = new Map(before);
+    await Promise.all(
+      seedsOf(models, before).map(async (change, i) => {
+        const model = models[i];
+        try {
+          const { changed } = await replicator.write(change, { timeoutMs: WRITE_TIMEOUT_MS });
+          if (model !== undefined) after.set(model.name, model.digest);
+          if (changed) logger.info({ model: model?.name, digest: model?.digest }, 'model of the catalogue added');
+        } catch (error) {
+          logger.error({ err: error, model: model?.name }, 'a model of the catalogue could not be added');
+        }
+      }),
+    );
+    if (models.some(({ name, digest }) => before.get(name) !== digest)) await offered.write(after);
+  }
+
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async #hasWeights(manifest: Manifest): Promise<boolean> {
+    for (const part of Object.values(manifest.parts)) {
+      if (part === undefined || (await this.#options.blobs.bytesOf(part.digest)) === part.bytes) continue;
+      this.#options.logger.error({ model: manifest.name, digest: part.digest }, 'weights of the catalogue are missing');
+      return false;
+    }
+    return true;
+  }
+}

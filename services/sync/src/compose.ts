@@ -1,0 +1,162 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HybridLogicalClock, VersionVector } from '@meridian/causality';
+import { StateService } from '@meridian/contracts/state';
+import type { Failure } from '@meridian/failure';
+import { connectNats, Emitter, type MessageBus } from '@meridian/messaging';
+import { loadTls, RpcServer, type TlsFiles } from '@meridian/rpc';
+import type { Component, ServiceComposition, ServiceContext } from '@meridian/runtime';
+import { parseTopology, peersOf, regionOf } from '@meridian/topology';
+import { BlobStore } from './blobs/blob-store.ts';
+import { OfferedFile } from './catalogue/catalogue-directory.ts';
+import { CatalogueSeeder } from './catalogue/seeder.ts';
+import type { SyncConfig } from './config.ts';
+import { PeerMessages } from './inbound/peer-messages.ts';
+import { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-service.ts';
+import { NatsPeers } from './outbound/nats-peers.ts';
+import { NatsStateLog } from './outbound/nats-state-log.ts';
+import { SpanShipper } from './outbound/span-shipper.ts';
+import { Readiness } from './readiness/readiness.ts';
+import { SyncMetrics } from './replicator/metrics.ts';
+import { Replicator } from './replicator/replicator.ts';
+
+type Context = ServiceContext<SyncConfig>;
+
+/** A remote clock further ahead than this moves nothing here, and its versions are held back. */
+const CLOCK_DRIFT_MAX_MS = 1_000;
+/** Callers are in the same region. */
+const WINDOW_BYTES = 1024 * 1024;
+
+/** Wires the sync service to its region's broker, and to the gRPC door of the region's services. */
+export async function compose(context: Context): Promise<ServiceComposition> {
+  const { config } = context;
+  const topology = parseTopology(await readFile(config.topologyFile, 'utf8'));
+  regionOf(topology, config.region);
+  const tls = loadTls(config.tlsDirectory);
+  let vector = () => VersionVector.EMPTY;
+  const bus = await connect(context, tls, () => vector());
+  const members = peersOf(topology, config.region).map(({ name }) => name);
+  const { replicator, blobs, readiness, components } = assemble(context, { bus, members });
+  vector = () => replicator.vector;
+  const door = new StateDoor(context, tls, { replicator, blobs, readiness });
+  const closing: Component = { name: 'broker', start: async () => undefined, stop: () => bus.close() };
+  return { components: [closing, ...components, door], info: () => ({ grpcPort: door.port }) };
+}
+
+export interface Doors {
+  readonly bus: MessageBus;
+  /** All other regions. */
+  readonly members: readonly string[];
+}
+
+export interface Assembly {
+  readonly replicator: Replicator;
+  readonly blobs: BlobStore;
+  readonly readiness: Readiness;
+  readonly components: readonly Component[];
+}
+
+/** The parts between broker and gRPC door. Exported for tests that bring their own broker. */
+export function assemble(context: Omit<Context, 'config'> & { readonly config: SyncConfig }, doors: Doors): Assembly {
+  const { config, clock, random, logger, telemetry } = context;
+  const { region } = config;
+  const { bus, members } = doors;
+  const replicator = new Replicator({
+    ...{ region, members, clock, random, logger },
+    log: new NatsStateLog(bus, logger),
+    peers: new NatsPeers(bus),
+    metrics: new SyncMetrics(telemetry.meter),
+    fetchIntervalMs: config.fetchIntervalMs,
+    driftMaxMs: CLOCK_DRIFT_MAX_MS,
+    onFatal: crash,
+  });
+  const catalogue = config.catalogueDirectory;
+  const blobs = new BlobStore({
+    directory: config.blobDirectory,
+    readOnlyDirectories: catalogue === undefined ? [] : [join(catalogue, 'blobs')],
+    bytesMax: config.blobBytesMax,
+  });
+  const offered = new OfferedFile(join(config.stateDirectory, 'offered-models.json'));
+  const readiness = new Readiness({ region, replicator, clock, logger, unreadyAfterMs: config.unreadyAfterMs });
+  const components = [
+    new SpanShipper({ bus, telemetry, clock }),
+    folder(config.stateDirectory),
+    blobs,
+    replicator,
+    new PeerMessages({ bus, replicator, members, peerWaitMs: config.peerWaitMs, logger }),
+    new CatalogueSeeder({ directory: catalogue, offered, blobs, replicator, logger }),
+    readiness,
+  ];
+  return { replicator, blobs, readiness, components };
+}
+
+/** The gRPC door. It opens last: health can only be asked for once the view is there. */
+class StateDoor implements Component {
+  readonly name = 'grpc';
+  port = 0;
+  readonly #server: RpcServer;
+  readonly #listen: string;
+
+  constructor(context: Context, tls: TlsFiles, parts: Pick<Assembly, 'replicator' | 'blobs' | 'readiness'>) {
+    const { config, logger, clock, telemetry } = context;
+    const { tracer } = telemetry;
+    this.#listen = config.grpcListen;
+    this.#server = new RpcServer({ tls, windowBytes: WINDOW_BYTES, logger, clock, tracer });
+    const handlers = stateServiceHandlers({ region: config.region, tracer, ...parts });
+    this.#server.addService(StateService, STATE_SERVICE_ALLOW, handlers);
+  }
+
+  async start(): Promise<void> {
+    this.port = await this.#server.listen(this.#listen);
+  }
+
+  async drain(): Promise<void> {
+    await this.#server.drain(DRAIN_GRACE_MS);
+  }
+
+  stop(): Promise<void> {
+    return this.#server.close();
+  }
+}
+
+/** For uploads and blobs under way; watches end at once. */
+const DRAIN_GRACE_MS = 5_000;
+
+function connect(context: Context, tls: TlsFiles, knowledge: () => VersionVector): Promise<MessageBus> {
+  const { config, clock, random, logger, telemetry } = context;
+  const emitter = new Emitter({
+    region: config.region,
+    service: 'sync',
+    replica: config.replica,
+    incarnation: random.bigint64().toString(16).padStart(16, '0'),
+    clock,
+    hlc: new HybridLogicalClock(() => clock.nowMs(), { driftMaxMs: CLOCK_DRIFT_MAX_MS }),
+    knowledge,
+  });
+  return connectNats({
+    url: config.natsUrl,
+    seedFile: config.natsSeedFile,
+    tls,
+    role: 'sync',
+    name: `${config.region}-${config.replica}`,
+    emitter,
+    logger,
+    meter: telemetry.meter,
+    clock,
+  });
+}
+
+function folder(path: string): Component {
+  return {
+    name: 'state folder',
+    start: async () => void (await mkdir(path, { recursive: true })),
+    stop: async () => undefined,
+  };
+}
+
+/** Outside of any promise, so that the process ends with this failure as its last log line. */
+function crash(failure: Failure): void {
+  queueMicrotask(() => {
+    throw failure;
+  });
+}

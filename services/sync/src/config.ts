@@ -1,0 +1,29 @@
+import { byteSize, commonConfig, durationMs, hostPort } from '@meridian/runtime';
+import { z } from 'zod';
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+
+/** Environment of the sync service: `MERIDIAN_` and the field in upper snake case. */
+export const syncConfig = z.object({
+  ...commonConfig,
+  /** Where StateService answers. */
+  grpcListen: hostPort(),
+  /** Installed catalogue, offered to the shared state at the start; unset: none. */
+  catalogueDirectory: z.string().optional(),
+  /** Weights of models that operators add. */
+  blobDirectory: z.string(),
+  /** Of all files there. More keeps more models, less leaves the disk to others. */
+  blobBytesMax: byteSize(MIB, 1024 * GIB).default(16 * GIB),
+  /**
+   * How long a start waits for every region to answer before it offers the catalogue and serves. Longer makes a new
+   * epoch after a restart less likely; shorter lets a region that is cut off serve sooner.
+   */
+  peerWaitMs: durationMs(0, 60_000).default(3_000),
+  /** Between two fetches from a peer that answers. Shorter heals lost deltas sooner and costs a small request each. */
+  fetchIntervalMs: durationMs(100, 3_600_000).default(10_000),
+  /** From the last worker of a model leaving to the region not being ready for it any more. */
+  unreadyAfterMs: durationMs(0, 3_600_000).default(10_000),
+});
+
+export type SyncConfig = Readonly<z.output<typeof syncConfig>>;

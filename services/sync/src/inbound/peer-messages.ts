@@ -1,0 +1,83 @@
+import { parseSubject, regionOfSource, subject } from '@meridian/contracts';
+import { Failure } from '@meridian/failure';
+import type { Incoming, MessageBus, Outgoing, Subscription } from '@meridian/messaging';
+import type { Component, Logger } from '@meridian/runtime';
+import { fittingCause } from '../codec/fitting-cause.ts';
+import { decodeDelta, decodeFetchRequest, encodeFetchAnswer } from '../codec/replication-codec.ts';
+import type { Replicator } from '../replicator/replicator.ts';
+
+export interface PeerMessagesOptions {
+  readonly bus: MessageBus;
+  readonly replicator: Replicator;
+  readonly members: readonly string[];
+  /** How long a start waits for every region to answer. Longer opens fewer epochs, shorter starts a cut-off region sooner. */
+  readonly peerWaitMs: number;
+  readonly logger: Logger;
+}
+
+/**
+ * What the other regions send: deltas and questions.
+ *
+ * 1. A message counts as the region's that its envelope names, which must be the one of its subject or question.
+ * 2. Questions are answered as soon as the log has been read: regions that start together answer each other.
+ */
+export class PeerMessages implements Component {
+  readonly name = 'peer messages';
+  readonly #options: PeerMessagesOptions;
+  readonly #members: ReadonlySet<string>;
+  readonly #subscriptions: Subscription[] = [];
+  #unlisten: (() => void) | undefined;
+
+  constructor(options: PeerMessagesOptions) {
+    this.#options = options;
+    this.#members = new Set(options.members);
+  }
+
+  async start(): Promise<void> {
+    const { bus, replicator, peerWaitMs } = this.#options;
+    const deltas = subject('delta', { origin: '*' });
+    const questions = subject('stateFetch', { target: bus.region });
+    this.#subscriptions.push(
+      bus.subscribe(deltas, 'meridian.state.delta.v1', (message) => this.#onDelta(message)),
+      bus.serve(questions, 'meridian.state.fetch.v1', (message) => this.#onQuestion(message)),
+    );
+    this.#unlisten = bus.onStatus((status) => {
+      if (status === 'connected') replicator.connect();
+    });
+    replicator.connect();
+    await replicator.introduced(peerWaitMs);
+  }
+
+  stop(): Promise<void> {
+    this.#unlisten?.();
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    return Promise.resolve();
+  }
+
+  #onDelta(message: Incoming<'meridian.state.delta.v1'>): void {
+    const origin = parseSubject(message.subject)?.parts.origin;
+    const { bus, logger, replicator } = this.#options;
+    if (origin === undefined || origin === bus.region) return;
+    try {
+      if (regionOfSource(message.envelope.source) !== origin || !this.#members.has(origin)) throw stranger(origin);
+      replicator.receive(origin, decodeDelta(message.data), message.envelope);
+    } catch (error) {
+      logger.warn({ err: error, origin }, 'delta refused');
+    }
+  }
+
+  async #onQuestion(message: Incoming<'meridian.state.fetch.v1'>): Promise<Outgoing<'meridian.state.fetched.v1'>> {
+    const request = decodeFetchRequest(message.data);
+    if (regionOfSource(message.envelope.source) !== request.region || !this.#members.has(request.region))
+      throw stranger(request.region);
+    const answer = this.#options.replicator.answer(request);
+    const causes = [fittingCause(message.envelope, answer.vector)];
+    return { type: 'meridian.state.fetched.v1', data: encodeFetchAnswer(answer), causes };
+  }
+}
+
+function stranger(region: string): Failure {
+  return new Failure('PERMISSION_DENIED', `${JSON.stringify(region.slice(0, 63))} is not a member, or not the sender`, {
+    reason: 'NOT_A_MEMBER',
+  });
+}

@@ -1,0 +1,76 @@
+import { subject } from '@meridian/contracts';
+import { Failure } from '@meridian/failure';
+import type { MessageBus } from '@meridian/messaging';
+import type { Logger } from '@meridian/runtime';
+import { fittingCause } from '../codec/fitting-cause.ts';
+import { decodeLogRecord, encodeLogRecord } from '../codec/replication-codec.ts';
+import type { LogRecord, StoredRecord } from '../replication/protocol.ts';
+import type { Appended, AppendOptions, StateLog } from '../replicator/ports.ts';
+
+const TYPE = 'meridian.state.record.v1';
+/** The broker is in the same region: an answer that takes longer is lost. */
+const APPEND_TIMEOUT_MS = 2_000;
+
+/** The log on stream STATE: one subject a key, of which the stream keeps the last message. */
+export class NatsStateLog implements StateLog {
+  readonly #bus: MessageBus;
+  readonly #logger: Logger;
+
+  constructor(bus: MessageBus, logger: Logger) {
+    this.#bus = bus;
+    this.#logger = logger;
+  }
+
+  async recover(): Promise<{ readonly records: readonly StoredRecord[]; readonly isComplete: boolean }> {
+    const records = new Map<string, StoredRecord>();
+    let unreadable = 0;
+    const filter = subject('state', { origin: this.#bus.region, key: '*' });
+    for await (const stored of this.#bus.lastBySubject('STATE', filter, TYPE)) {
+      try {
+        const record = decodeLogRecord(stored.data);
+        if (this.#subject(record.entry.key) !== stored.subject) throw new Error('the key is not that of the subject');
+        records.set(stored.subject, { record, sequence: stored.sequence });
+      } catch (error) {
+        unreadable++;
+        this.#logger.error({ err: error, subject: stored.subject }, 'a record of the state log cannot be read');
+      }
+    }
+    // The bus leaves out what it cannot read at all: only the stream knows how many there are.
+    const { messages } = await this.#bus.streamState('STATE');
+    return { records: [...records.values()], isComplete: unreadable === 0 && records.size === messages };
+  }
+
+  async append(record: LogRecord, options: AppendOptions): Promise<Appended> {
+    const { envelope, sequence } = await this.#bus.publishDurable(
+      this.#subject(record.entry.key),
+      {
+        type: TYPE,
+        data: encodeLogRecord(record),
+        ...(options.cause && { causes: [fittingCause(options.cause, record.clock)] }),
+      },
+      {
+        messageId: options.messageId,
+        expectedLastSubjectSequence: options.expectedSequence,
+        timeoutMs: APPEND_TIMEOUT_MS,
+      },
+    );
+    return { sequence, event: envelope };
+  }
+
+  async last(key: string): Promise<StoredRecord | undefined> {
+    const stored = await this.#bus.getLast('STATE', this.#subject(key), TYPE);
+    if (stored === undefined) return undefined;
+    try {
+      return { record: decodeLogRecord(stored.data), sequence: stored.sequence };
+    } catch (cause) {
+      throw new Failure('DATA_LOSS', `the last record of ${key} cannot be read`, {
+        reason: 'RECORD_UNREADABLE',
+        cause,
+      });
+    }
+  }
+
+  #subject(key: string): string {
+    return subject('state', { origin: this.#bus.region, key });
+  }
+}

@@ -1,0 +1,34 @@
+import type { Cause, Delta, FetchAnswer, FetchRequest, LogRecord, StoredRecord } from '../replication/protocol.ts';
+
+/** The region's durable log: the last record of every key. */
+export interface StateLog {
+  /** `isComplete`: every stored record could be read. @throws Failure UNAVAILABLE, to be tried again. */
+  recover(): Promise<{ readonly records: readonly StoredRecord[]; readonly isComplete: boolean }>;
+  /**
+   * Stores the record if the key's last message is the expected one. Sending it again with the same id is harmless.
+   * @throws Failure ABORTED / WRONG_SEQUENCE; any retryable one leaves open whether it was stored.
+   */
+  append(record: LogRecord, options: AppendOptions): Promise<Appended>;
+  /** @throws Failure DATA_LOSS when it cannot be read. */
+  last(key: string): Promise<StoredRecord | undefined>;
+}
+
+export interface AppendOptions {
+  readonly expectedSequence: number;
+  /** Unique for each record of each life of the process. */
+  readonly messageId: string;
+  readonly cause: Cause | undefined;
+}
+
+export interface Appended {
+  readonly sequence: number;
+  /** The event that it became, as a cause of what follows. */
+  readonly event: Cause;
+}
+
+export interface Peers {
+  /** One page. @throws Failure when the peer cannot be reached, or its answer is not valid. */
+  fetch(peer: string, request: FetchRequest): Promise<{ readonly answer: FetchAnswer; readonly cause: Cause }>;
+  /** At most once: what is lost is found missing by the next delta or fetch. */
+  publish(delta: Delta, causes: readonly Cause[]): void;
+}

@@ -1,0 +1,88 @@
+import type { VersionVector } from '@meridian/causality';
+import type { Entry } from '@meridian/replica';
+import { entryBytes } from '../replication/dotted-causal-container.ts';
+
+/** What a watch reads. */
+export interface Watchable {
+  readonly vector: VersionVector;
+  readonly view: { get(key: string): Entry | undefined; entries(): Iterable<Entry> };
+}
+
+export interface Update {
+  readonly entries: readonly Entry[];
+  readonly vector: VersionVector;
+  /** All that was known when the entries were gathered has been sent. */
+  readonly caughtUp: boolean;
+}
+
+/** One message. Larger ones hold up the heartbeats of the connection. */
+const UPDATE_BYTES_MAX = 512 * 1024;
+const UPDATE_ENTRIES_MAX = 256;
+
+/**
+ * What one reader has yet to be told.
+ *
+ * 1. A vector is sent with or after every entry that it covers.
+ * 2. A reader that is slow gets the newest state of a key, not each one: what waits is bounded by the number of keys.
+ */
+export class Watch {
+  readonly #source: Watchable;
+  readonly #changed = new Set<string>();
+  #sent: VersionVector;
+  #news = Promise.withResolvers<void>();
+
+  /** @param seen what the reader has: only entries that it does not cover are sent at first */
+  constructor(source: Watchable, seen: VersionVector) {
+    this.#source = source;
+    this.#sent = seen;
+    for (const entry of source.view.entries()) if (!seen.dominates(entry.context)) this.#changed.add(entry.key);
+    this.#news.resolve();
+  }
+
+  notify(keys: readonly string[]): void {
+    for (const key of keys) this.#changed.add(key);
+    this.#news.resolve();
+  }
+
+  /** Ends when the signal is aborted. */
+  async *updates(signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
+    const stop = () => this.#news.resolve();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      while (!signal.aborted) {
+        await this.#news.promise;
+        if (signal.aborted) return;
+        this.#news = Promise.withResolvers<void>();
+        yield* this.#flush();
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Entries and vector are those of one moment; the vector goes with the last of the messages. */
+  *#flush(): Iterable<Update> {
+    const { vector, view } = this.#source;
+    const entries = Array.from(this.#changed, (key) => view.get(key)).filter((entry) => entry !== undefined);
+    this.#changed.clear();
+    const batches = inBatches(entries);
+    const last = batches.pop() ?? [];
+    for (const batch of batches) yield { entries: batch, vector: this.#sent, caughtUp: false };
+    this.#sent = vector;
+    yield { entries: last, vector, caughtUp: true };
+  }
+}
+
+function inBatches(entries: readonly Entry[]): (readonly Entry[])[] {
+  const batches: Entry[][] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const batch = batches.at(-1);
+    bytes += entryBytes(entry);
+    if (batch === undefined || batch.length >= UPDATE_ENTRIES_MAX || bytes > UPDATE_BYTES_MAX) {
+      batches.push([entry]);
+      bytes = entryBytes(entry);
+    } else batch.push(entry);
+  }
+  return batches;
+}
