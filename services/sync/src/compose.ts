@@ -36,7 +36,7 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   let vector = () => VersionVector.EMPTY;
   const bus = await connect(context, tls, () => vector());
   const members = peersOf(topology, config.region).map(({ name }) => name);
-  const { replicator, blobs, readiness, components } = assemble(context, { bus, members });
+  const { replicator, blobs, readiness, components } = assemble(context, { bus, members, onFatal: crash });
   vector = () => replicator.vector;
   const door = new StateDoor(context, tls, { replicator, blobs, readiness });
   const closing: Component = { name: 'broker', start: async () => undefined, stop: () => bus.close() };
@@ -47,6 +47,8 @@ export interface Doors {
   readonly bus: MessageBus;
   /** All other regions. */
   readonly members: readonly string[];
+  /** The state log is not ours any more. */
+  readonly onFatal: (failure: Failure) => void;
 }
 
 export interface Assembly {
@@ -60,7 +62,7 @@ export interface Assembly {
 export function assemble(context: Omit<Context, 'config'> & { readonly config: SyncConfig }, doors: Doors): Assembly {
   const { config, clock, random, logger, telemetry } = context;
   const { region } = config;
-  const { bus, members } = doors;
+  const { bus, members, onFatal } = doors;
   const replicator = new Replicator({
     ...{ region, members, clock, random, logger },
     log: new NatsStateLog(bus, logger),
@@ -68,7 +70,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     metrics: new SyncMetrics(telemetry.meter),
     fetchIntervalMs: config.fetchIntervalMs,
     driftMaxMs: CLOCK_DRIFT_MAX_MS,
-    onFatal: crash,
+    onFatal,
   });
   const catalogue = config.catalogueDirectory;
   const blobs = new BlobStore({
