@@ -1,5 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type JobHeader, type JobSchema, JobState } from '@meridian/contracts/recognition';
+import { create } from '@bufbuild/protobuf';
+import { type JobHeader, type Job as JobMessage, JobSchema, JobState } from '@meridian/contracts/recognition';
 import type { JobRecord } from '@meridian/contracts/task';
 import type { Job, JobFacts, JobPhase, JobPictures } from '../jobs/job.ts';
 import { priorityName, priorityValue } from './priority.ts';
@@ -13,9 +13,9 @@ const STATES: Readonly<Record<JobPhase, JobState>> = {
 };
 
 /** A job as callers and consumers see it. */
-export function jobMessage(job: Job, entryRegion: string): MessageInitShape<typeof JobSchema> {
+export function jobMessage(job: Job, entryRegion: string): JobMessage {
   const { jobId, tenant, priority, model, modelDigest, acceptedMs } = job.facts;
-  return {
+  return create(JobSchema, {
     jobId,
     tenant,
     priority: priorityValue(priority),
@@ -28,7 +28,7 @@ export function jobMessage(job: Job, entryRegion: string): MessageInitShape<type
     acceptedUnixMs: BigInt(acceptedMs),
     finishedUnixMs: BigInt(Math.round(job.endedMs)),
     entryRegion,
-  };
+  });
 }
 
 export function picturesOf(header: JobHeader): JobPictures {

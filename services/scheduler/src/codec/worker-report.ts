@@ -1,7 +1,6 @@
-import type { Load, Result } from '@meridian/contracts/collector';
+import type { Result } from '@meridian/contracts/collector';
 import type { TaskError } from '@meridian/contracts/recognition';
 import { Failure, isCode } from '@meridian/failure';
-import type { LoadNews } from '../placement/region-view.ts';
 import type { WorkerResult } from '../tasks/ports.ts';
 import type { Outcome, TaskFailure } from '../tasks/task.ts';
 
@@ -33,12 +32,6 @@ export function taskFailure({ code, reason, message, retryable }: TaskError): Ta
     message: message.slice(0, MESSAGE_CHARS_MAX),
     retryable,
   };
-}
-
-/** @returns undefined for a load that says nothing. */
-export function loadNews(load: Load | undefined): LoadNews | undefined {
-  if (load === undefined || !(load.capacity > 0)) return undefined;
-  return { outstanding: load.outstanding, capacity: load.capacity, price: span(load.price) };
 }
 
 /** A duration from outside: finite and not negative. */

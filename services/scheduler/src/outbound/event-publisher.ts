@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { subject } from '@meridian/contracts';
 import type { PlacementSchema } from '@meridian/contracts/event';
-import type { JobSchema } from '@meridian/contracts/recognition';
+import type { Job } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
 import type { MessageBus, Outgoing } from '@meridian/messaging';
 import { backoffMs, type Clock, type Logger, type Random } from '@meridian/runtime';
@@ -57,11 +57,7 @@ export class EventPublisher {
   }
 
   /** @returns resolves with the stored event; undefined when the stream has one with the same id already. */
-  job(
-    verb: JobVerb,
-    job: MessageInitShape<typeof JobSchema> & { jobId: string; tenant: string; acceptedUnixMs: bigint },
-    causes: readonly Cause[],
-  ): Promise<Cause | undefined> {
+  job(verb: JobVerb, job: Job, causes: readonly Cause[]): Promise<Cause | undefined> {
     const { jobId, tenant } = job;
     return new Promise((published) => {
       this.#add({

@@ -19,12 +19,12 @@ export interface RegionFacts {
   readonly capacity: number;
 }
 
-/** What a region says of itself, by telemetry or with a result. */
+/** What a region says of itself. */
 export interface LoadNews {
+  /** Claims waiting in its queues or being worked on. */
   readonly outstanding: number;
   readonly capacity: number;
   readonly price: number;
-  /** Absent on results. */
   readonly workers?: number;
   readonly serviceMs?: ReadonlyMap<string, number>;
 }
@@ -35,15 +35,16 @@ const SERVICE_WEIGHT = 0.2;
  * One region as this scheduler sees it.
  *
  * 1. Health follows silence alone: any word from the region's scheduler makes it up; nothing else does.
- * 2. `outstanding` is the last report plus our own placements that it cannot have counted: those of the last round
- *    trip before it arrived and all since.
+ * 2. `outstanding` is the last report, plus our own placements that it cannot have counted (those of the last round trip
+ *    before it arrived and all since), less our own attempts that have ended since.
  * 3. A region that was never heard of is suspect, and down after `downMs` like any other.
  */
 export class RegionView {
   readonly facts: RegionFacts;
   readonly #limits: HealthLimits;
   readonly #roundTrip = new RoundTrip();
-  readonly #unseen = new Fifo<number>();
+  readonly #placed = new Fifo<number>();
+  readonly #ended = new Fifo<number>();
   readonly #serviceMs = new Map<string, number>();
   #health: Health = 'suspect';
   #heardMs: number;
@@ -81,7 +82,7 @@ export class RegionView {
   }
 
   get outstanding(): number {
-    return this.#load.outstanding + this.#unseen.size;
+    return Math.max(0, this.#load.outstanding + this.#placed.size - this.#ended.size);
   }
 
   get hasWorkers(): boolean {
@@ -104,16 +105,21 @@ export class RegionView {
     this.#roundTrip.add(roundTripMs);
   }
 
-  /** Takes over a report. Those that ride on results say nothing of workers and models. */
   reported(news: LoadNews, nowMs: number): void {
     this.#load = { ...this.#load, ...news };
     this.#reportedMs = nowMs;
-    const seenMs = nowMs - this.roundTripMs;
-    for (let at = this.#unseen.peek(); at !== undefined && at <= seenMs; at = this.#unseen.peek()) this.#unseen.shift();
+    // The report left half a round trip ago, and a claim takes half of one to arrive there. A result, on the other hand,
+    // is acknowledged there before long: what ended before the report arrived is nearly always counted.
+    forget(this.#placed, nowMs - this.roundTripMs);
+    forget(this.#ended, nowMs - this.roundTripMs / 2);
   }
 
   placed(nowMs: number): void {
-    this.#unseen.push(nowMs);
+    this.#placed.push(nowMs);
+  }
+
+  ended(nowMs: number): void {
+    this.#ended.push(nowMs);
   }
 
   processed(modelDigest: string, tookMs: number): void {
@@ -135,4 +141,8 @@ export class RegionView {
   excuse(deafMs: number): void {
     this.#heardMs += deafMs;
   }
+}
+
+function forget(times: Fifo<number>, untilMs: number): void {
+  for (let at = times.peek(); at !== undefined && at <= untilMs; at = times.peek()) times.shift();
 }

@@ -54,6 +54,10 @@ export class Dispatcher {
     this.#order = new AnnounceOrder(options.announceGraceMs);
   }
 
+  get term(): number {
+    return this.#options.term;
+  }
+
   get openTasks(): number {
     return this.#table.size;
   }
@@ -220,6 +224,7 @@ export class Dispatcher {
     const decision = decide(task, input, nowMs, this.#options.taskLimits);
     if (decision.task !== task) this.#table.put(decision.task);
     for (const effect of decision.effects) {
+      if (effect.kind === 'attempt-ended') this.#options.regions.get(effect.attempt.region)?.ended(nowMs);
       if (effect.kind === 'enqueue') this.#enqueue(decision.task, effect.delayMs, nowMs);
       else perform(this.#options.ports, decision.task, effect);
     }

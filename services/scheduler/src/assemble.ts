@@ -1,0 +1,211 @@
+import { join } from 'node:path';
+import type { MessageBus } from '@meridian/messaging';
+import type { Replica } from '@meridian/replica';
+import type { RpcServer } from '@meridian/rpc';
+import type { Component, ServiceContext } from '@meridian/runtime';
+import { linkOf, peersOf, type Topology } from '@meridian/topology';
+import type { SchedulerConfig } from './config.ts';
+import { Collector } from './inbound/collector.ts';
+import { Door } from './inbound/door.ts';
+import { JobsHandlers } from './inbound/jobs.ts';
+import { RecognizeHandlers } from './inbound/recognize.ts';
+import { Recognizer } from './inbound/recognizer.ts';
+import { RegionsHandlers } from './inbound/regions.ts';
+import { SubmitJobHandler } from './inbound/submit-job.ts';
+import { JobIndex } from './jobs/job-index.ts';
+import { createMetrics, observeGauges } from './metrics.ts';
+import { ClaimPublisher } from './outbound/claim-publisher.ts';
+import { EventPublisher } from './outbound/event-publisher.ts';
+import { JobStore } from './outbound/job-store.ts';
+import { LoadReporter } from './outbound/load-reporter.ts';
+import { PeerProbe } from './outbound/peer-probe.ts';
+import { SpanArchive } from './outbound/span-archive.ts';
+import { TaskTracer } from './outbound/task-tracer.ts';
+import { Calls } from './owner/calls.ts';
+import { Effects } from './owner/effects.ts';
+import { JobEndings } from './owner/job-endings.ts';
+import { JobIntake } from './owner/job-intake.ts';
+import { JobKeeper } from './owner/job-keeper.ts';
+import { recoverJobs } from './owner/job-recovery.ts';
+import { JobRetention } from './owner/job-retention.ts';
+import { Owner } from './owner/owner.ts';
+import { PlacementNews } from './owner/placement-news.ts';
+import { WorkerStreams } from './owner/worker-streams.ts';
+import { expectedLatencyMs } from './placement/cost.ts';
+import { RegionView } from './placement/region-view.ts';
+import { Spool } from './spool/spool.ts';
+import { Dispatcher } from './tasks/dispatcher.ts';
+import { TASK_LIMITS } from './tasks/transition.ts';
+
+export type Context = Omit<ServiceContext<SchedulerConfig>, 'config'> & { readonly config: SchedulerConfig };
+
+/** What the scheduler reaches the world through. */
+export interface Doors {
+  readonly bus: MessageBus;
+  readonly replica: Pick<Replica, 'vector' | 'model' | 'models' | 'modelByDigest' | 'readyRegions' | 'caughtUp'>;
+  readonly topology: Topology;
+  readonly server: RpcServer;
+}
+
+/** A later claim of the same queue has been announced for this long: the earlier one is lost. */
+const ANNOUNCE_GRACE_MS = 1500;
+/** A region that reports an empty queue this long after it stored our claim does not have it. */
+const EMPTY_GRACE_MS = 2000;
+/** Of the time for draining: what is left is for writing what the last calls and results have caused. */
+const DRAIN_CALLS_SHARE = 0.8;
+
+/** The parts between the doors. Tests bring doors of their own. */
+export function assemble(context: Context, doors: Doors): { components: Component[]; door: Door; owner: Owner } {
+  const parts = jobParts(context, doors);
+  const { owner, effects, streams, calls, tracer, regions, index, intake, retention, spool, store, endings } = parts;
+  const { config, clock, logger, telemetry } = context;
+  const { bus, replica, topology, server } = doors;
+  const { region, replica: name } = config;
+  const vector = () => replica.vector();
+  const dispatcher = () => owner.dispatcher;
+  const common = { region, regions: topology.regions, models: replica, clock, vector };
+  const archive = new SpanArchive({
+    ...{ bus, region, store: telemetry.spanStore },
+    peers: peersOf(topology, region).map((peer) => peer.name),
+  });
+  const recognizer = new Recognizer({ ...common, owner: { region, replica: name }, calls, tracer, dispatcher });
+  const openTasks = () => owner.dispatcher.openTasks;
+  const door = new Door({
+    ...{ server, calls, streams, listen: config.grpcListen },
+    recognize: new RecognizeHandlers({ recognizer, calls, metrics: parts.metrics, vector }),
+    submit: new SubmitJobHandler({ ...common, index, intake, retention, spool, openTasks, limits: config }),
+    jobs: new JobsHandlers({ region, index, store, endings, started: () => owner.started }),
+    regions: new RegionsHandlers({ region, regions, models: replica, archive, vector }),
+    collector: new Collector({ region, replica: name, regions, streams, dispatcher, clock, logger }),
+    drainGraceMs: config.drainTimeoutMs * DRAIN_CALLS_SHARE,
+    closing: () => effects.close(),
+  });
+  observe(context, parts);
+  const wake = () => effects.wake();
+  const own = regions.get(region);
+  const probe = new PeerProbe({ bus, region, regions, clock, pingIntervalMs: config.pingIntervalMs, heard: wake });
+  const reporters =
+    own === undefined
+      ? []
+      : [
+          new LoadReporter({
+            ...{ bus, view: own, clock, logger, reported: wake },
+            workers: () => streams.workersOf(region),
+            busy: () => openTasks() > 0,
+            modelDigests: () => replica.models().map(({ digest }) => digest),
+          }),
+        ];
+  return { components: [archive, owner, probe, ...reporters, retention, door], door, owner };
+}
+
+/** Tasks and jobs, without the ways in. */
+function jobParts(context: Context, { bus, replica, topology }: Doors) {
+  const { config, clock, random, logger, telemetry } = context;
+  const { region } = config;
+  const retentionMs = config.jobRetentionMs;
+  const name = { region, replica: config.replica };
+  const basics = { bus, region, clock, random, logger };
+  const regions = regionViews(context, topology);
+  const metrics = createMetrics(telemetry.meter);
+  const tracer = new TaskTracer(telemetry.tracer, config.traceSampleRatio);
+  const index = new JobIndex(region, { jobsMax: config.jobsMax, tasksMax: config.jobTasksMax });
+  const store = new JobStore({ ...basics, replica: config.replica });
+  const events = new EventPublisher(basics);
+  const news = new PlacementNews(events);
+  const directory = config.spoolDirectory ?? join(config.stateDirectory, 'spool');
+  const spool = new Spool({
+    ...{ directory, budgetBytes: config.spoolBudgetBytes, orphanKeepMs: config.uploadKeepMs, clock, logger },
+  });
+  const dispatcher = () => owner.dispatcher;
+  const calls = new Calls({ callsMax: config.callsMax, bytesMax: config.callsBytesMax });
+  const streams = new WorkerStreams({
+    ...{ clock, logger },
+    started: (ref) => dispatcher().streamStarted(ref),
+    ended: (ref) => dispatcher().streamEnded(ref, clock.nowMs()),
+  });
+  const cancelTasks = (jobId: string) => dispatcher().cancelWork(jobId, clock.nowMs());
+  const endings = new JobEndings({ ...basics, store, events, news, retentionMs, cancelTasks });
+  const stored = (taskId: string) => dispatcher().stored(taskId, clock.nowMs());
+  const jobs = new JobKeeper({ owner: name, index, store, spool, endings, news, clock, logger, stored });
+  const intake = new JobIntake({
+    ...{ ...basics, regions: topology.regions, index, store, spool, events, retentionMs },
+    modelByDigest: (digest) => replica.modelByDigest(digest),
+    add: (tasks) => dispatcher().add(tasks),
+  });
+  const claims = new ClaimPublisher({ bus, owner: name, logger, timeoutMs: config.claimTimeoutMs });
+  const effects = new Effects({
+    ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, dispatcher },
+    canPlace: () => bus.connected && owner.started,
+  });
+  const owner: Owner = new Owner({
+    ...{ bus, clock, logger, regions, store, spool, events, endings, news, streams },
+    createDispatcher: (term) => createDispatcher(config, term, regions, effects, replica),
+    recover: () => recoverJobs({ store, index, spool, intake, endings, logger, retentionMs }),
+    wake: () => effects.wake(),
+    caughtUp: replica.caughtUp,
+  });
+  const retention = new JobRetention({
+    ...{ index, store, spool, clock, logger, streamBudgetBytes: config.jobsBudgetBytes },
+    openTasks: () => dispatcher().openTasks,
+  });
+  return { regions, metrics, tracer, index, store, spool, calls, streams, endings, intake, effects, owner, retention };
+}
+
+function createDispatcher(
+  config: SchedulerConfig,
+  term: number,
+  regions: ReadonlyMap<string, RegionView>,
+  ports: Effects,
+  models: Doors['replica'],
+): Dispatcher {
+  return new Dispatcher({
+    term,
+    regions,
+    ports,
+    taskLimits: { ...TASK_LIMITS, failuresMax: config.taskFailuresMax, crashesMax: config.taskCrashesMax },
+    attemptLimits: {
+      announceTimeoutMs: config.announceTimeoutMs,
+      attemptTimeoutMs: config.attemptTimeoutMs,
+      emptyGraceMs: EMPTY_GRACE_MS,
+    },
+    windowPerRegion: config.placementWindowPerRegion,
+    announceGraceMs: ANNOUNCE_GRACE_MS,
+    cost: expectedLatencyMs,
+    readyRegions: (digest) => models.readyRegions(digest),
+  });
+}
+
+function regionViews({ config, clock }: Context, topology: Topology): ReadonlyMap<string, RegionView> {
+  const limits = { suspectMs: config.regionSuspectMs, downMs: config.regionDownMs };
+  const views = topology.regions.map(({ name, zone, capacity }): [string, RegionView] => {
+    const link = name === config.region ? undefined : linkOf(topology, config.region, name);
+    const { roundTripMs, bandwidthMbps } = link ?? { roundTripMs: 0, bandwidthMbps: Number.POSITIVE_INFINITY };
+    return [name, new RegionView({ name, zone, capacity, roundTripMs, bandwidthMbps }, limits, clock.nowMs())];
+  });
+  return new Map(views);
+}
+
+const HEALTH_VALUES = { up: 2, suspect: 1, down: 0 } as const;
+
+function observe({ telemetry }: Context, parts: ReturnType<typeof jobParts>): void {
+  const { owner, regions, index, spool, streams } = parts;
+  const ofRegions = (value: (name: string, view: RegionView) => number) => () =>
+    Object.fromEntries([...regions].map(([name, view]) => [name, value(name, view)]));
+  const whenStarted = (value: () => number) => (owner.started ? value() : 0);
+  observeGauges(telemetry.meter, {
+    openTasks: () => whenStarted(() => owner.dispatcher.openTasks),
+    ready: () =>
+      Object.fromEntries(
+        (['high', 'normal', 'low'] as const).map((name) => [
+          name,
+          whenStarted(() => owner.dispatcher.queue.size(name)),
+        ]),
+      ),
+    held: ofRegions((name) => whenStarted(() => owner.dispatcher.heldBy(name))),
+    health: ofRegions((_, view) => HEALTH_VALUES[view.health]),
+    roundTripMs: ofRegions((_, view) => view.roundTripMs),
+    jobs: () => index.size,
+    spoolBytes: () => spool.storedBytes,
+    streams: () => streams.size,
+  });
+}

@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import { HybridLogicalClock, type VersionVector } from '@meridian/causality';
+import { StateService } from '@meridian/contracts/state';
+import { connectNats, Emitter, type MessageBus } from '@meridian/messaging';
+import { Replica } from '@meridian/replica';
+import { createChannel, createClient, loadTls, RpcServer, type TlsFiles, windowBytes } from '@meridian/rpc';
+import type { Component, ServiceComposition, ServiceContext } from '@meridian/runtime';
+import { parseTopology, regionOf, type Topology } from '@meridian/topology';
+import { assemble } from './assemble.ts';
+import type { SchedulerConfig } from './config.ts';
+
+export type Context = ServiceContext<SchedulerConfig>;
+
+/** A remote clock further ahead than this moves nothing here. */
+const CLOCK_DRIFT_MAX_MS = 1_000;
+/** The shared state is small, and the sync service is in the same region. */
+const SYNC_WINDOW_BYTES = 1024 * 1024;
+
+/** Wires the scheduler to its region's broker and sync service, and to its gRPC door. */
+export async function compose(context: Context): Promise<ServiceComposition> {
+  const { config, clock, logger, telemetry } = context;
+  const topology = parseTopology(await readFile(config.topologyFile, 'utf8'));
+  regionOf(topology, config.region);
+  const tls = loadTls(config.tlsDirectory);
+  const channel = createChannel({
+    address: config.syncAddress,
+    tls,
+    windowBytes: SYNC_WINDOW_BYTES,
+    serverRoles: ['sync'],
+  });
+  const replica = new Replica({ ...context, client: createClient(StateService, channel) });
+  const bus = await connect(context, tls, () => replica.vector());
+  const server = new RpcServer({
+    tls,
+    windowBytes: longestWindowBytes(topology, config.region),
+    logger,
+    clock,
+    tracer: telemetry.tracer,
+  });
+  const { components, door } = assemble(context, { bus, replica, topology, server });
+  const closings = [closing('broker', () => bus.close()), closing('sync channel', () => channel.close())];
+  return { components: [...closings, replica, ...components], info: () => ({ grpcPort: door.port }) };
+}
+
+function connect(context: Context, tls: TlsFiles, knowledge: () => VersionVector): Promise<MessageBus> {
+  const { config, clock, random, logger, telemetry } = context;
+  const emitter = new Emitter({
+    region: config.region,
+    service: 'scheduler',
+    replica: config.replica,
+    incarnation: random.bigint64().toString(16).padStart(16, '0'),
+    clock,
+    hlc: new HybridLogicalClock(() => clock.nowMs(), { driftMaxMs: CLOCK_DRIFT_MAX_MS }),
+    knowledge,
+  });
+  return connectNats({
+    url: config.natsUrl,
+    seedFile: config.natsSeedFile,
+    tls,
+    role: 'scheduler',
+    name: `${config.region}-${config.replica}`,
+    emitter,
+    logger,
+    meter: telemetry.meter,
+    clock,
+  });
+}
+
+/** For what arrives over the longest link: results, and uploads of clients that are as far. */
+function longestWindowBytes(topology: Topology, region: string): number {
+  const own = topology.links.filter((link) => link.between.includes(region));
+  const sizes = own.map(({ roundTripMs, bandwidthMbps }) => windowBytes(roundTripMs, bandwidthMbps));
+  return Math.max(windowBytes(0, 0), ...sizes);
+}
+
+/** Something that is open before the first start and closed after the last stop. */
+function closing(name: string, close: () => Promise<void> | void): Component {
+  return {
+    name,
+    start: () => Promise.resolve(),
+    stop: async () => {
+      await close();
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import type { AttachRequest, Hello } from '@meridian/contracts/collector';
+import { Failure } from '@meridian/failure';
+import { type CallContext, Outbox } from '@meridian/rpc';
+import type { Clock, Logger } from '@meridian/runtime';
+import { workerResult } from '../codec/worker-report.ts';
+import type { ToWorker, WorkerStream } from '../owner/worker-stream.ts';
+import { HEARTBEAT_MS, type WorkerStreams } from '../owner/worker-streams.ts';
+import type { RegionView } from '../placement/region-view.ts';
+import type { Dispatcher } from '../tasks/dispatcher.ts';
+
+export interface CollectorOptions {
+  readonly region: string;
+  readonly replica: string;
+  readonly regions: ReadonlyMap<string, RegionView>;
+  readonly streams: WorkerStreams;
+  readonly dispatcher: () => Dispatcher;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const HELLO_TIMEOUT_MS = 5000;
+const WORKER_NAME = /^[A-Za-z0-9_.-]{1,63}$/;
+
+/** `Attach`: one stream per worker. Bytes and verdicts go out, announcements and results come in. */
+export class Collector {
+  readonly #o: CollectorOptions;
+
+  constructor(options: CollectorOptions) {
+    this.#o = options;
+  }
+
+  attach(requests: AsyncIterable<AttachRequest>, context: CallContext): AsyncIterable<ToWorker> {
+    const outbox = new Outbox<ToWorker>();
+    void this.#serve(requests, context, outbox);
+    return outbox;
+  }
+
+  async #serve(requests: AsyncIterable<AttachRequest>, context: CallContext, outbox: Outbox<ToWorker>): Promise<void> {
+    const { streams, clock, logger } = this.#o;
+    let stream: WorkerStream | undefined;
+    const silent = () => outbox.finish(new Failure('DEADLINE_EXCEEDED', 'no hello', { reason: 'HELLO_MISSING' }));
+    const timer = clock.setTimer(HELLO_TIMEOUT_MS, silent);
+    // The transport knows of a lost connection before the reader of its messages does.
+    const lost = () => stream !== undefined && streams.end(stream, Failure.from(context.signal.reason));
+    context.signal.addEventListener('abort', lost, { once: true });
+    try {
+      for await (const { message } of requests) {
+        if (stream === undefined) {
+          stream = this.#welcome(message, context, outbox);
+          timer.cancel();
+        } else if (stream.closed) break;
+        else this.#take(stream, message);
+      }
+      if (stream !== undefined) streams.end(stream);
+      outbox.finish();
+    } catch (error) {
+      const failure = Failure.from(error);
+      if (failure.code === 'INTERNAL') logger.error({ err: error }, 'a collector stream failed');
+      if (stream !== undefined) streams.end(stream, failure);
+      outbox.finish(failure);
+    } finally {
+      timer.cancel();
+      context.signal.removeEventListener('abort', lost);
+    }
+  }
+
+  #welcome(message: AttachRequest['message'], context: CallContext, outbox: Outbox<ToWorker>): WorkerStream {
+    if (message.case !== 'hello')
+      throw new Failure('FAILED_PRECONDITION', 'the first message of a worker is hello', { reason: 'HELLO_MISSING' });
+    this.#check(message.value, context);
+    const { replica, region, streams, dispatcher } = this.#o;
+    dispatcher(); // Not before the jobs of the last life are known: results for them would be taken for unknown.
+    const stream = streams.open(message.value.worker, message.value.region, outbox);
+    stream.send({ message: { case: 'welcome', value: { replica, region, heartbeatMs: HEARTBEAT_MS } } });
+    return stream;
+  }
+
+  /** The certificate says where a worker is: it cannot speak for another region. */
+  #check({ worker, region }: Hello, { peer }: CallContext): void {
+    if (region !== peer.region)
+      throw new Failure('PERMISSION_DENIED', `a worker of ${peer.region} cannot attach as one of another region`, {
+        reason: 'REGION_MISMATCH',
+      });
+    if (!this.#o.regions.has(region))
+      throw new Failure('NOT_FOUND', `there is no region ${region} here`, { reason: 'REGION_UNKNOWN' });
+    if (!WORKER_NAME.test(worker))
+      throw new Failure('INVALID_ARGUMENT', 'hello.worker: expected 1–63 of letters, digits, _ . -', {
+        reason: 'HELLO_INVALID',
+      });
+  }
+
+  #take(stream: WorkerStream, message: AttachRequest['message']): void {
+    const { clock, dispatcher } = this.#o;
+    stream.heardMs = clock.monotonicMs();
+    const nowMs = clock.nowMs();
+    switch (message.case) {
+      case 'announced':
+        dispatcher().announced(stream.ref, message.value.taskId, Number(message.value.fence), nowMs);
+        break;
+      case 'result':
+        dispatcher().result(stream.ref, workerResult(message.value), nowMs);
+        break;
+      case 'returned':
+        dispatcher().returned(stream.ref, message.value.taskId, Number(message.value.fence), nowMs);
+        break;
+      case 'heartbeat':
+        stream.send({ message: { case: 'pong', value: { sequence: message.value.sequence + 1n } } });
+        break;
+      default:
+        break;
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { VersionVector } from '@meridian/causality';
+import type { JobHeader, SubmitJobRequest, SubmitJobResponseSchema } from '@meridian/contracts/recognition';
+import { Failure } from '@meridian/failure';
+import type { CallContext } from '@meridian/rpc';
+import type { Clock } from '@meridian/runtime';
+import { checkHeader, headerDigest } from '../codec/job-header.ts';
+import { jobIdOf } from '../jobs/job-id.ts';
+import type { JobIndex } from '../jobs/job-index.ts';
+import type { JobIntake, Submission } from '../owner/job-intake.ts';
+import type { JobRetention } from '../owner/job-retention.ts';
+import { allowedRegions, type PlacementRegion } from '../placement/rule.ts';
+import type { Spool } from '../spool/spool.ts';
+import { causesOf } from './call-cause.ts';
+import { type Models, modelOf } from './model-choice.ts';
+import { PictureUpload } from './picture-upload.ts';
+import { tenantOf } from './tenant.ts';
+
+export interface SubmitJobOptions {
+  readonly region: string;
+  readonly regions: readonly PlacementRegion[];
+  readonly models: Models;
+  readonly index: JobIndex;
+  readonly intake: JobIntake;
+  readonly retention: JobRetention;
+  readonly spool: Spool;
+  readonly clock: Clock;
+  readonly vector: () => VersionVector;
+  readonly openTasks: () => number;
+  readonly limits: SubmitLimits;
+}
+
+export interface SubmitLimits {
+  /** Uploads at a time: each has a chunk in memory and a file open. */
+  readonly uploadsMax: number;
+  /** Open tasks of all jobs: about half a kilobyte each. */
+  readonly openTasksMax: number;
+}
+
+type Response = MessageInitShape<typeof SubmitJobResponseSchema>;
+
+const BUSY_RETRY_MS = 1000;
+
+/**
+ * `SubmitJob`: a header, then pictures.
+ *
+ * 1. The header decides before any body is read: what is wrong or too much is refused at once.
+ * 2. Pictures that were stored stay stored when the stream breaks: the next try sends only what is missing.
+ * 3. The answer says `accepted` only for a durable job.
+ */
+export class SubmitJobHandler {
+  readonly #o: SubmitJobOptions;
+  #uploads = 0;
+
+  constructor(options: SubmitJobOptions) {
+    this.#o = options;
+  }
+
+  async submitJob(requests: AsyncIterable<SubmitJobRequest>, context: CallContext): Promise<Response> {
+    const parts = requests[Symbol.asyncIterator]();
+    const first = await parts.next();
+    const part = first.done ? undefined : first.value.part;
+    if (part?.case !== 'header')
+      throw new Failure('INVALID_ARGUMENT', 'the first message of a submission is its header', {
+        reason: 'HEADER_MISSING',
+      });
+    const submission = this.#check(part.value, context);
+    const known = this.#o.intake.known(submission.jobId, submission.headerDigest);
+    if (known !== undefined) return accepted(submission.jobId);
+    await this.#admit(submission);
+    this.#uploads++;
+    try {
+      return await this.#upload(submission, parts);
+    } finally {
+      this.#uploads--;
+    }
+  }
+
+  #check(header: JobHeader, context: CallContext): Submission {
+    const { region, regions, models, clock } = this.#o;
+    checkHeader(header);
+    const tenant = tenantOf(header.tenant);
+    allowedRegions(header.residency, regions);
+    const model = modelOf(models, header.model);
+    const jobId = jobIdOf(region, tenant, header.idempotencyKey);
+    const digest = headerDigest(header);
+    const known = this.#o.index.find(jobId) !== undefined;
+    // A job that was accepted in time may be asked for after its deadline.
+    if (!known && header.deadlineUnixMs !== 0n && Number(header.deadlineUnixMs) <= clock.nowMs())
+      throw new Failure('DEADLINE_EXCEEDED', 'deadline_unix_ms: it has passed already');
+    const causes = causesOf(context, this.#o.vector());
+    return { jobId, tenant, header, headerDigest: digest, model, causes };
+  }
+
+  async #admit({ header }: Submission): Promise<void> {
+    const { index, retention, openTasks, limits } = this.#o;
+    const tasks = header.pictures.length;
+    index.admit(tasks);
+    if (this.#uploads >= limits.uploadsMax) throw busy(`${this.#uploads} uploads are under way`, 'UPLOADS_FULL');
+    if (openTasks() + tasks > limits.openTasksMax) throw busy(`${openTasks()} tasks are open`, 'TASKS_OPEN');
+    await retention.admit(headerBytes(header), tasks);
+  }
+
+  async #upload(submission: Submission, parts: AsyncIterator<SubmitJobRequest>): Promise<Response> {
+    const { spool, intake } = this.#o;
+    const { header, jobId } = submission;
+    const upload = new PictureUpload(spool, header.pictures);
+    try {
+      for (let next = await parts.next(); !next.done; next = await parts.next()) await upload.take(next.value.part);
+      await upload.end();
+    } finally {
+      await upload.close();
+    }
+    const held = upload.held();
+    if (held.length < upload.different) return { jobId, accepted: false, heldDigests: held };
+    await intake.accept(submission);
+    return accepted(jobId);
+  }
+}
+
+function accepted(jobId: string): Response {
+  return { jobId, accepted: true, heldDigests: [] };
+}
+
+function busy(what: string, reason: string): Failure {
+  return new Failure('RESOURCE_EXHAUSTED', `${what}; try again later`, { reason, retryDelayMs: BUSY_RETRY_MS });
+}
+
+/** An upper bound without encoding it again. */
+function headerBytes(header: JobHeader): number {
+  let bytes = 1024;
+  for (const { name } of header.pictures) bytes += 64 + 3 * name.length;
+  return bytes;
+}

@@ -1,0 +1,3 @@
+export { assemble, type Context, type Doors } from './assemble.ts';
+export { compose } from './compose.ts';
+export { type SchedulerConfig, schedulerConfig } from './config.ts';

@@ -1,0 +1,69 @@
+import type { JobHeader } from '@meridian/contracts/recognition';
+import { Failure } from '@meridian/failure';
+import type { Job, JobPictures } from '../jobs/job.ts';
+import { taskIdOf } from '../jobs/job-id.ts';
+import { allowedRegions, type PlacementRegion } from '../placement/rule.ts';
+import { newTask, newWork, type Task, type Work } from '../tasks/task.ts';
+
+/** Of the model's manifest, until a worker has measured it. */
+const EXPECTED_SERVICE_MS = 50;
+
+export function expectedServiceMs(manifest: unknown): number {
+  const known = typeof manifest === 'object' && manifest !== null && 'expectedServiceMs' in manifest;
+  const value = known ? manifest.expectedServiceMs : undefined;
+  return typeof value === 'number' && value > 0 ? value : EXPECTED_SERVICE_MS;
+}
+
+/** The regions that the header's rule allows now; none when it names one that is not in the topology any more. */
+export function regionsStillAllowed(
+  header: JobHeader,
+  regions: readonly PlacementRegion[],
+): ReadonlySet<string> | undefined {
+  try {
+    return allowedRegions(header.residency, regions);
+  } catch (error) {
+    if (error instanceof Failure && error.reason === 'REGION_UNKNOWN') return new Set();
+    throw error;
+  }
+}
+
+export function workOf(job: Job, allowed: ReadonlySet<string> | undefined, serviceMs: number): Work {
+  const { jobId, tenant, priority, model, modelDigest, requires, acceptedMs, deadlineMs } = job.facts;
+  return newWork({
+    key: jobId,
+    jobId,
+    tenant,
+    priority,
+    model,
+    modelDigest,
+    requires,
+    causes: [job.record.cause],
+    allowedRegions: allowed,
+    acceptedMs,
+    deadlineMs,
+    expectedServiceMs: serviceMs,
+  });
+}
+
+/** The tasks of what is not final yet. */
+export function* openTasksOf(job: Job, work: Work, names: readonly string[]): Iterable<Task> {
+  for (const index of job.openIndexes())
+    yield newTask(work, {
+      taskId: taskIdOf(job.facts.jobId, index),
+      index,
+      pictureName: names[index] ?? '',
+      pictureDigest: job.digestOf(index),
+      pictureBytes: job.pictures.sizes[index] ?? 0,
+    });
+}
+
+/** Digests of all different pictures, in hexadecimal: their names in the spool. */
+export function digestNames({ digests }: JobPictures): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (let at = 0; at < digests.length; at += 32) names.add(hex(digests.subarray(at, at + 32)));
+  return names;
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}
