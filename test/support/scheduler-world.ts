@@ -1,0 +1,233 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { actorId, HybridLogicalClock, VersionVector } from '@meridian/causality';
+import { type Authority, createAuthority, createIdentity } from '@meridian/certificates';
+import { RecognitionService } from '@meridian/contracts/recognition';
+import { RegionService } from '@meridian/contracts/region';
+import { Emitter, InMemoryBroker, InMemoryBus } from '@meridian/messaging';
+import { type Channel, createChannel, createClient, RpcServer } from '@meridian/rpc';
+import {
+  createLogger,
+  Lifecycle,
+  parseConfig,
+  startTelemetry,
+  systemClock,
+  systemRandom,
+  type Telemetry,
+} from '@meridian/runtime';
+import { assemble, schedulerConfig } from '@meridian/scheduler';
+import type { Topology } from '@meridian/topology';
+import { ScriptedWorker } from './scripted-worker.ts';
+
+export const REGIONS = ['beijing', 'shanghai'] as const;
+export type RegionName = (typeof REGIONS)[number];
+export const MODEL = { name: 'centernet-320', digest: 'sha256:model' };
+const ACTOR = actorId('beijing', 0x1234n);
+export const VECTOR = VersionVector.of([[ACTOR, 7]]);
+const WINDOW_BYTES = 1024 * 1024;
+const logger = createLogger({ name: 'test', region: 'beijing', level: process.env.TEST_LOG ?? 'silent' });
+
+let incarnations = 0;
+
+/** Two regions in one process: brokers in memory, real schedulers with real gRPC doors, workers that follow a script. */
+export class SchedulerWorld {
+  readonly broker: InMemoryBroker;
+  readonly directory: string;
+  readonly authority: Authority;
+  readonly schedulers = new Map<RegionName, RunningScheduler>();
+  readonly #closers: (() => Promise<unknown> | unknown)[] = [];
+
+  private constructor(directory: string, authority: Authority) {
+    this.directory = directory;
+    this.authority = authority;
+    this.broker = new InMemoryBroker({
+      clock: systemClock,
+      regions: REGIONS,
+      delayMs: (from, to) => (from === to ? 0 : 10),
+    });
+  }
+
+  static async open(): Promise<SchedulerWorld> {
+    const directory = await mkdtemp(join(tmpdir(), 'meridian-scheduler-'));
+    return new SchedulerWorld(directory, await createAuthority());
+  }
+
+  bus(region: string, service: string): InMemoryBus {
+    const emitter = new Emitter({
+      region,
+      service,
+      replica: '1',
+      incarnation: `i${++incarnations}`,
+      clock: systemClock,
+      hlc: new HybridLogicalClock(() => systemClock.nowMs(), { driftMaxMs: 1000 }),
+      knowledge: () => VECTOR,
+    });
+    const telemetry = startTelemetry({ service, region, replica: '1', sampleRatio: 0 });
+    const { meter } = telemetry;
+    return new InMemoryBus({ broker: this.broker, emitter, role: service, logger, meter, clock: systemClock });
+  }
+
+  /** Starts the scheduler of a region (again): its spool and its streams are those of the life before. */
+  async start(region: RegionName, environment: Readonly<Record<string, string>> = {}): Promise<RunningScheduler> {
+    const scheduler = await RunningScheduler.start(this, region, environment);
+    this.schedulers.set(region, scheduler);
+    return scheduler;
+  }
+
+  async worker(region: RegionName, name: string, to: readonly RunningScheduler[]): Promise<ScriptedWorker> {
+    const tls = await createIdentity(this.authority, { role: 'worker', region, name: 'worker' });
+    const bus = this.bus(region, 'worker');
+    const worker = new ScriptedWorker({ bus, region, name, tls, windowBytes: WINDOW_BYTES, model: MODEL.name });
+    for (const scheduler of to) worker.attach(scheduler.region, `127.0.0.1:${scheduler.port}`);
+    this.#closers.push(() => worker.kill());
+    await worker.ready();
+    return worker;
+  }
+
+  async channel(scheduler: RunningScheduler, role = 'client'): Promise<Channel> {
+    const tls = await createIdentity(this.authority, { role, region: 'beijing', name: 'one' });
+    const channel = createChannel({ address: `127.0.0.1:${scheduler.port}`, tls, windowBytes: WINDOW_BYTES });
+    this.#closers.push(() => channel.close());
+    return channel;
+  }
+
+  async recognition(scheduler: RunningScheduler) {
+    return createClient(RecognitionService, await this.channel(scheduler));
+  }
+
+  async regions(scheduler: RunningScheduler) {
+    return createClient(RegionService, await this.channel(scheduler));
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.reverse()) await close();
+    for (const scheduler of this.schedulers.values()) await scheduler.kill();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+export class RunningScheduler {
+  readonly region: RegionName;
+  readonly telemetry: Telemetry;
+  readonly #lifecycle: Lifecycle;
+  readonly #components: { stop(): Promise<void> }[];
+  readonly #bus: InMemoryBus;
+  readonly #door: { readonly port: number };
+  #ended = false;
+
+  private constructor(
+    region: RegionName,
+    parts: { telemetry: Telemetry; bus: InMemoryBus } & ReturnType<typeof assemble>,
+  ) {
+    this.region = region;
+    this.telemetry = parts.telemetry;
+    this.#bus = parts.bus;
+    this.#door = parts.door;
+    this.#components = parts.components;
+    this.#lifecycle = new Lifecycle(parts.components, {
+      drainTimeoutMs: 5000,
+      stopTimeoutMs: 5000,
+      logger,
+      clock: systemClock,
+    });
+  }
+
+  static async start(
+    world: SchedulerWorld,
+    region: RegionName,
+    environment: Readonly<Record<string, string>>,
+  ): Promise<RunningScheduler> {
+    const config = parseConfig(schedulerConfig, {
+      MERIDIAN_REGION: region,
+      MERIDIAN_TOPOLOGY_FILE: 'unused',
+      MERIDIAN_NATS_URL: 'nats://unused',
+      MERIDIAN_NATS_SEED_FILE: 'unused',
+      MERIDIAN_TLS_DIRECTORY: 'unused',
+      MERIDIAN_SYNC_ADDRESS: 'unused:1',
+      MERIDIAN_GRPC_LISTEN: '127.0.0.1:0',
+      MERIDIAN_STATE_DIRECTORY: join(world.directory, region),
+      MERIDIAN_PING_INTERVAL_MS: '100',
+      ...environment,
+    });
+    const telemetry = startTelemetry({ service: 'scheduler', region, replica: '1', sampleRatio: 1 });
+    const bus = world.bus(region, 'scheduler');
+    const tls = await createIdentity(world.authority, { role: 'scheduler', region, name: 'one' });
+    const { tracer } = telemetry;
+    const server = new RpcServer({ tls, windowBytes: WINDOW_BYTES, logger, clock: systemClock, tracer });
+    const context = { config, logger, clock: systemClock, random: systemRandom, telemetry };
+    const parts = assemble(context, { bus, replica: registry(), topology: topology(), server });
+    const scheduler = new RunningScheduler(region, { telemetry, bus, ...parts });
+    await scheduler.#lifecycle.start();
+    return scheduler;
+  }
+
+  get port(): number {
+    return this.#door.port;
+  }
+
+  /** SIGTERM. */
+  async shutdown(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#lifecycle.shutdown();
+    await this.#bus.close();
+  }
+
+  /** As close to SIGKILL as one process gets: nothing is drained, nothing is sent any more. */
+  async kill(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#bus.close();
+    await Promise.all(this.#components.map((component) => component.stop().catch(() => undefined)));
+  }
+}
+
+function registry() {
+  const entry = { ...MODEL, manifest: { expectedServiceMs: 30 }, dot: { actor: ACTOR, counter: 7 } };
+  const ready: ReadonlySet<string> = new Set(REGIONS);
+  return {
+    vector: () => VECTOR,
+    model: (name: string) => (name === '' || name === MODEL.name ? entry : undefined),
+    models: () => [entry],
+    modelByDigest: (digest: string) => (digest === MODEL.digest ? entry : undefined),
+    readyRegions: (digest: string) => (digest === MODEL.digest ? ready : new Set<string>()),
+    caughtUp: Promise.resolve(),
+  };
+}
+
+function topology(): Topology {
+  return {
+    regions: REGIONS.map((name) => ({
+      name,
+      latitude: 0,
+      longitude: 0,
+      zone: `zone-${name}`,
+      capacity: 1,
+      leafAddress: 'unused:1',
+      grpcAddress: 'unused:1',
+    })),
+    links: [{ between: ['beijing', 'shanghai'], roundTripMs: 20, bandwidthMbps: 1000 }],
+  };
+}
+
+/** Bytes that pass for a JPEG at the door; no two numbers give the same. */
+export function aPicture(number: number, sizeBytes = 2000): Uint8Array {
+  const bytes = Buffer.alloc(sizeBytes, number % 251);
+  bytes.set([0xff, 0xd8, 0xff, 0xe0]);
+  bytes.writeUInt32BE(number, 4);
+  return bytes;
+}
+
+export function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}
+
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + timeoutMs;
+  while (!(await condition())) {
+    if (systemClock.monotonicMs() > deadlineMs) throw new Error(`not in ${timeoutMs} ms: ${condition}`);
+    await systemClock.sleep(5);
+  }
+}
