@@ -1,10 +1,9 @@
-import { create, toBinary } from '@bufbuild/protobuf';
 import { VersionVector } from '@meridian/causality';
-import { EntrySchema } from '@meridian/contracts/state';
 import { assert, Failure } from '@meridian/failure';
-import { type Entry, encodeEntry } from '@meridian/replica';
+import type { Entry } from '@meridian/replica';
 import { backoffMs, type Clock, type Component, type Logger, type Random, type Timer } from '@meridian/runtime';
 import type {
+  Append,
   Cause,
   Change,
   Delta,
@@ -17,8 +16,9 @@ import type {
 } from '../replication/protocol.ts';
 import { recoverLog } from '../replication/state-log.ts';
 import { StateMachine } from '../replication/state-machine.ts';
+import { LogWriter } from './log-writer.ts';
 import type { SyncMetrics } from './metrics.ts';
-import type { Appended, Peers, StateLog } from './ports.ts';
+import type { Peers, StateLog } from './ports.ts';
 import { type Update, Watch } from './watch.ts';
 
 export interface ReplicatorOptions {
@@ -35,8 +35,6 @@ export interface ReplicatorOptions {
   /** The state log is not ours any more: the process must end. */
   readonly onFatal: (failure: Failure) => void;
 }
-
-type AppendOutput = Extract<Output, { readonly kind: 'append' }>;
 
 /** Due fetches are looked for this often. */
 const TICK_MS = 100;
@@ -63,12 +61,13 @@ export class Replicator implements Component {
   readonly #watches = new Set<Watch>();
   readonly #listeners = new Set<() => void>();
   #machine: StateMachine | undefined;
-  #incarnation = '';
+  readonly #writer: LogWriter;
   #ids = 0;
   #tick: Timer | undefined;
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
+    this.#writer = new LogWriter(options);
   }
 
   /** Reads the log. @throws Failure UNAVAILABLE when it cannot be read. */
@@ -83,7 +82,6 @@ export class Replicator implements Component {
         'some records of the state log cannot be read; asking the peers for all',
       );
     }
-    this.#incarnation = random.bigint64().toString(16);
     this.#machine = new StateMachine({ region, members, random, fetchIntervalMs, driftMaxMs }, log, this.#now());
     metrics.observe(() => ({ entries: this.entries(), vector: this.vector }));
     logger.info({ entries: records.length, vector: log.vector.toString() }, 'state rebuilt from the log');
@@ -242,52 +240,11 @@ export class Replicator implements Component {
     for (const listener of this.#listeners) listener();
   }
 
-  async #append(append: AppendOutput): Promise<void> {
-    const appended = await this.#untilStored(append);
+  async #append(append: Append): Promise<void> {
+    const appended = await this.#writer.untilStored(append, this.#stopped.signal);
     if (appended === undefined) return;
     if (append.write !== undefined) this.#events.set(append.write, appended.event);
     this.#step({ kind: 'appended', id: append.id, sequence: appended.sequence });
-  }
-
-  /** @returns undefined when the process stops before the outcome is known */
-  async #untilStored(append: AppendOutput): Promise<Appended | undefined> {
-    const { logger, metrics, onFatal } = this.#options;
-    for (let attempt = 0; !this.#stopped.signal.aborted; attempt++) {
-      const result = await this.#tryAppend(append);
-      if (!(result instanceof Failure)) return result;
-      if (!result.retryable) {
-        if (!this.#stopped.signal.aborted) onFatal(result);
-        return undefined;
-      }
-      metrics.appendRetried(result.reason);
-      const { key } = append.record.entry;
-      logger.warn({ err: result, key, attempt }, 'the state log did not take a record; trying again');
-      await this.#pause(attempt);
-    }
-    return undefined;
-  }
-
-  async #tryAppend({ id, record, expectedSequence, cause }: AppendOutput): Promise<Appended | Failure> {
-    const messageId = `${this.#incarnation}.${id}`;
-    try {
-      return await this.#options.log.append(record, { expectedSequence, messageId, cause });
-    } catch (error) {
-      const failure = Failure.from(error);
-      if (failure.reason !== 'WRONG_SEQUENCE') return failure;
-      return this.#ownAfterAll(record.entry, messageId).catch(Failure.from);
-    }
-  }
-
-  /** The key's last record is not the expected one: our own, of which the receipt was lost, or another writer's. */
-  async #ownAfterAll(entry: Entry, messageId: string): Promise<Appended> {
-    const last = await this.#options.log.last(entry.key);
-    const isOurs = last !== undefined && isSameEntry(last.record.entry, entry);
-    if (isOurs) return { sequence: last.sequence, event: { id: messageId, vector: this.vector } };
-    throw new Failure(
-      'FAILED_PRECONDITION',
-      `another writer has appended to ${entry.key}: only one sync service may write a region's state log`,
-      { reason: 'ANOTHER_WRITER' },
-    );
   }
 
   async #fetch(peer: string, request: FetchRequest): Promise<void> {
@@ -315,11 +272,6 @@ export class Replicator implements Component {
     const { clock } = this.#options;
     return { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
   }
-}
-
-function isSameEntry(a: Entry, b: Entry): boolean {
-  const bytes = (entry: Entry) => toBinary(EntrySchema, create(EntrySchema, encodeEntry(entry)));
-  return Buffer.compare(bytes(a), bytes(b)) === 0;
 }
 
 function unknownOutcome(key: string): Failure {

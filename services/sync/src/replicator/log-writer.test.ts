@@ -1,0 +1,85 @@
+import { describe, expect, test } from '@jest/globals';
+import { actorId, VersionVector } from '@meridian/causality';
+import { Failure } from '@meridian/failure';
+import { createLogger, seededRandom, VirtualClock } from '@meridian/runtime';
+import { createNoopMeter } from '@opentelemetry/api';
+import type { Append, StoredRecord } from '../replication/protocol.ts';
+import { LogWriter } from './log-writer.ts';
+import { SyncMetrics } from './metrics.ts';
+import type { Appended, AppendOptions, StateLog } from './ports.ts';
+
+const dot = { actor: actorId('beijing', 1n), counter: 1 };
+const version = { dot, hlc: { wallMs: 1, logical: 0 }, value: Buffer.from('v'), deleted: false };
+const entry = { key: 'label/a', versions: [version], context: VersionVector.of([[dot.actor, 1]]) };
+const append: Append = { id: 1, record: { entry, lineage: dot, clock: VersionVector.EMPTY }, expectedSequence: 0 };
+
+/** A log that answers as the script says. */
+class ScriptedLog implements StateLog {
+  readonly messageIds: string[] = [];
+  readonly #answers: (Appended | Failure)[];
+  readonly #last: StoredRecord | undefined;
+
+  constructor(answers: (Appended | Failure)[], last?: StoredRecord) {
+    this.#answers = answers;
+    this.#last = last;
+  }
+
+  recover(): ReturnType<StateLog['recover']> {
+    return Promise.resolve({ records: [], isComplete: true });
+  }
+
+  async append(_: unknown, options: AppendOptions): Promise<Appended> {
+    this.messageIds.push(options.messageId);
+    const answer = this.#answers.shift();
+    if (answer === undefined || answer instanceof Failure) throw answer ?? new Failure('INTERNAL', 'no answer left');
+    return answer;
+  }
+
+  last(): Promise<StoredRecord | undefined> {
+    return Promise.resolve(this.#last);
+  }
+}
+
+async function write(log: StateLog) {
+  const clock = new VirtualClock();
+  const fatal: string[] = [];
+  const writer = new LogWriter({
+    ...{ log, clock, random: seededRandom(1), metrics: new SyncMetrics(createNoopMeter()) },
+    logger: createLogger({ name: 'test', region: 'beijing', level: 'silent' }),
+    onFatal: ({ reason }) => void fatal.push(reason),
+  });
+  const written = writer.untilStored(append, new AbortController().signal);
+  await clock.advanceAsync(60_000);
+  return { result: await written, fatal };
+}
+
+const stored: Appended = { sequence: 7, event: { id: 'e', vector: VersionVector.EMPTY } };
+const noAnswer = () => new Failure('UNAVAILABLE', 'no receipt', { reason: 'NO_PUBACK' });
+const wrong = () => new Failure('ABORTED', 'not the expected one', { reason: 'WRONG_SEQUENCE' });
+
+describe('a record on its way into the log', () => {
+  test('is sent again under the same id until it is stored', async () => {
+    const log = new ScriptedLog([noAnswer(), noAnswer(), stored]);
+    expect(await write(log)).toEqual({ result: stored, fatal: [] });
+    expect(log.messageIds).toHaveLength(3);
+    expect(new Set(log.messageIds).size).toBe(1);
+  });
+
+  test('whose receipt was lost is found to be stored', async () => {
+    const log = new ScriptedLog([noAnswer(), wrong()], { record: append.record, sequence: 9 });
+    const { result, fatal } = await write(log);
+    expect(result?.sequence).toBe(9);
+    expect(fatal).toEqual([]);
+  });
+
+  test('that meets another writer’s record is fatal', async () => {
+    const other = { ...entry, versions: [{ ...version, value: Buffer.from('w') }] };
+    const log = new ScriptedLog([wrong()], { record: { ...append.record, entry: other }, sequence: 9 });
+    expect(await write(log)).toEqual({ result: undefined, fatal: ['ANOTHER_WRITER'] });
+  });
+
+  test('that the log can never take is fatal', async () => {
+    const log = new ScriptedLog([new Failure('INVALID_ARGUMENT', 'large', { reason: 'MESSAGE_TOO_LARGE' })]);
+    expect(await write(log)).toEqual({ result: undefined, fatal: ['MESSAGE_TOO_LARGE'] });
+  });
+});

@@ -1,0 +1,84 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { VersionVector } from '@meridian/causality';
+import { EntrySchema } from '@meridian/contracts/state';
+import { Failure } from '@meridian/failure';
+import { type Entry, encodeEntry } from '@meridian/replica';
+import { backoffMs, type Clock, type Logger, type Random } from '@meridian/runtime';
+import type { Append } from '../replication/protocol.ts';
+import type { SyncMetrics } from './metrics.ts';
+import type { Appended, StateLog } from './ports.ts';
+
+export interface LogWriterOptions {
+  readonly log: StateLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: SyncMetrics;
+  /** The state log is not ours any more: the process must end. */
+  readonly onFatal: (failure: Failure) => void;
+}
+
+/** A broker that restarts is back within a second. */
+const RETRY = { initialMs: 20, maxMs: 1_000 };
+
+/**
+ * Brings records into the log.
+ *
+ * 1. A record is sent until it is known to be stored, always with the same id and expectation: it is stored once.
+ * 2. When the key's last record is not the expected one, it is ours (the receipt was lost) or another writer's. The
+ *    second is fatal: what this process holds for the state of the region is not it any more.
+ */
+export class LogWriter {
+  readonly #options: LogWriterOptions;
+  readonly #incarnation: string;
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options;
+    this.#incarnation = options.random.bigint64().toString(16).padStart(16, '0');
+  }
+
+  /** @returns undefined when the process stops, or has to, before the outcome is known */
+  async untilStored(append: Append, stopped: AbortSignal): Promise<Appended | undefined> {
+    const { clock, random, logger, metrics, onFatal } = this.#options;
+    for (let attempt = 0; !stopped.aborted; attempt++) {
+      const result = await this.#tryAppend(append);
+      if (!(result instanceof Failure)) return result;
+      if (!result.retryable) {
+        if (!stopped.aborted) onFatal(result);
+        return undefined;
+      }
+      metrics.appendRetried(result.reason);
+      const { key } = append.record.entry;
+      logger.warn({ err: result, key, attempt }, 'the state log did not take a record; trying again');
+      await clock.sleep(backoffMs(attempt, RETRY, random), stopped).catch(() => undefined);
+    }
+    return undefined;
+  }
+
+  async #tryAppend({ id, record, expectedSequence, cause }: Append): Promise<Appended | Failure> {
+    const messageId = `${this.#incarnation}.${id}`;
+    try {
+      return await this.#options.log.append(record, { expectedSequence, messageId, cause });
+    } catch (error) {
+      const failure = Failure.from(error);
+      if (failure.reason !== 'WRONG_SEQUENCE') return failure;
+      return this.#ownAfterAll(record.entry, messageId).catch(Failure.from);
+    }
+  }
+
+  async #ownAfterAll(entry: Entry, messageId: string): Promise<Appended> {
+    const last = await this.#options.log.last(entry.key);
+    if (last !== undefined && isSameEntry(last.record.entry, entry))
+      return { sequence: last.sequence, event: { id: messageId, vector: VersionVector.EMPTY } };
+    throw new Failure(
+      'FAILED_PRECONDITION',
+      `another writer has appended to ${entry.key}: only one sync service may write a region's state log`,
+      { reason: 'ANOTHER_WRITER' },
+    );
+  }
+}
+
+function isSameEntry(a: Entry, b: Entry): boolean {
+  const bytes = (entry: Entry) => toBinary(EntrySchema, create(EntrySchema, encodeEntry(entry)));
+  return Buffer.compare(bytes(a), bytes(b)) === 0;
+}
