@@ -9,5 +9,5 @@ export {
 } from './entry.ts';
 export { decodeEntry, encodeEntry, KEY_CHARS_MAX, VERSIONS_MAX } from './entry-codec.ts';
 export { type ModelEntry, ModelIndex } from './model-index.ts';
-export { Replica, type ReplicaOptions, WAITERS_MAX } from './replica.ts';
+export { DEFAULT_MODEL, Replica, type ReplicaOptions, WAITERS_MAX } from './replica.ts';
 export { MODEL_PREFIX, modelKey, parseStateKey, READY_PREFIX, readyKey, type StateKey } from './state-key.ts';

@@ -21,7 +21,8 @@ export interface ReplicaOptions {
 const RECONNECT = { initialMs: 50, maxMs: 1_000 };
 /** One per task that waits for a record; beyond it the caller is told to come again. */
 export const WAITERS_MAX = 10_000;
-const DEFAULT_MODEL = 'centernet-320';
+/** Of the catalogue; a test of the sync service compares it with the catalogue's own. */
+export const DEFAULT_MODEL = 'centernet-320';
 
 interface Waiter {
   readonly dots: readonly Dot[];

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { regionOf } from '@meridian/causality';
-import { modelDigest } from '@meridian/models';
-import { isConflicted, ModelIndex, readyKey, winnerOf } from '@meridian/replica';
+import { DEFAULT_MODEL, modelDigest } from '@meridian/models';
+import { isConflicted, ModelIndex, readyKey, DEFAULT_MODEL as replicaDefault, winnerOf } from '@meridian/replica';
 import { modelValue } from './catalogue/model-record.ts';
 import { manifestOf, REGIONS, Regions, type RunningRegion, until } from './region.fixture.ts';
 
@@ -108,6 +108,8 @@ describe('the catalogue', () => {
     expect(noConflict(beijing)).toBe(true);
   });
 });
+
+test('replicas mean the same default model as the catalogue', () => expect(replicaDefault).toBe(DEFAULT_MODEL));
 
 describe('writes', () => {
   test('a write reaches the others at once, and what was lost meanwhile comes with the next fetch', async () => {
