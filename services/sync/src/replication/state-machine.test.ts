@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseDot, regionOf } from '@meridian/causality';
+import { formatTimestamp, parseDot, regionOf, TIMESTAMP_ZERO } from '@meridian/causality';
 import { isConflicted, winnerOf } from '@meridian/replica';
 import fc from 'fast-check';
 import { Cluster, REGIONS } from './cluster.fixture.ts';
@@ -276,4 +276,22 @@ test('a version from the far future is held back and comes again until its time 
   cluster.settle();
   expect(beijing.machine.vector.toString()).toBe(shanghai.machine.vector.toString());
   expect(beijing.machine.view.get('model/a')?.versions).toHaveLength(1);
+});
+
+test('timestamps of one region rise over a restart, even when the wall clock was set back', () => {
+  const cluster = new Cluster(8);
+  const node = cluster.node('beijing');
+  const latest = () => {
+    const entry = node.machine.view.get('model/a');
+    return entry === undefined ? '' : formatTimestamp(winnerOf(entry)?.hlc ?? TIMESTAMP_ZERO);
+  };
+  node.write('model/a', Buffer.from('before'));
+  node.flush();
+  const before = latest();
+  cluster.nowMs -= 3_600_000;
+  node.restart(0);
+  node.write('model/a', Buffer.from('after'));
+  node.flush();
+  expect(latest() > before).toBe(true);
+  expect(node.machine.view.get('model/a')?.versions).toHaveLength(1);
 });
