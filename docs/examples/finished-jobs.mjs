@@ -1,10 +1,10 @@
 // Prints every finished job once or more, never less: the durable consumer goes on where it was, whatever was killed.
-// usage: node finished-jobs.mjs tls://host:port consumer.seed TLS_DIRECTORY [NAME]
+// usage: node finished-jobs.mjs REGION tls://host:port consumer.seed TLS_DIRECTORY [NAME]
 import { readFileSync } from 'node:fs';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, nkeyAuthenticator } from '@nats-io/transport-node';
 
-const [servers, seed, tls, name = 'example'] = process.argv.slice(2);
+const [region, servers, seed, tls, name = 'example'] = process.argv.slice(2);
 const connection = await connect({
   servers,
   authenticator: nkeyAuthenticator(readFileSync(seed)),
@@ -14,7 +14,7 @@ const connection = await connect({
   ignoreClusterUpdates: true,
 });
 const manager = await jetstreamManager(connection, { checkAPI: false });
-const filter = 'meridian.*.event.*.job.finished';
+const filter = `meridian.${region}.event.*.job.finished`;
 await manager.consumers.add('EVENTS', { durable_name: name, filter_subject: filter, ack_policy: AckPolicy.Explicit });
 const consumer = await jetstream(connection).consumers.get('EVENTS', name);
 for await (const message of await consumer.consume()) {

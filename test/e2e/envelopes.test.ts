@@ -86,13 +86,31 @@ test('after READY every vector has entries of at least two regions', () => {
 test('the causal graph has no unknown cause, and each vector dominates those of its causes', () => {
   const byId = new Map<string, Envelope>();
   for (const { envelope } of envelopes()) byId.set(envelope.id, envelope);
+  const first = firstNumbers(byId.keys());
   let edges = 0;
   for (const envelope of byId.values())
     for (const cause of envelope.causes) {
       const known = byId.get(cause);
+      // An emitter numbers its events: one with a lower number than its first captured one was sent before.
+      if (known === undefined && numberOf(cause) < (first.get(emitterOf(cause)) ?? 0)) continue;
       expect([envelope.type, cause, known !== undefined]).toEqual([envelope.type, cause, true]);
       expect(envelope.vector.dominates(known?.vector ?? VersionVector.EMPTY)).toBe(true);
       edges += 1;
     }
   expect(edges).toBeGreaterThan(50);
 });
+
+function emitterOf(id: string): string {
+  return id.slice(0, id.lastIndexOf('.'));
+}
+
+function numberOf(id: string): number {
+  return Number(id.slice(id.lastIndexOf('.') + 1));
+}
+
+function firstNumbers(ids: Iterable<string>): Map<string, number> {
+  const first = new Map<string, number>();
+  for (const id of ids)
+    first.set(emitterOf(id), Math.min(numberOf(id), first.get(emitterOf(id)) ?? Number.POSITIVE_INFINITY));
+  return first;
+}

@@ -9,6 +9,7 @@ import { RegionService, type Span } from '@meridian/contracts/region';
 import { createClient } from '@meridian/rpc';
 import { systemClock, systemRandom } from '@meridian/runtime';
 import { jobDoor, jobPictures, runJob } from '../faults/job.ts';
+import { lastJobSequence } from '../faults/observe.ts';
 import { type Picture, variations } from '../faults/pictures.ts';
 import { type RunningSystem, repository, startLocalSystem } from '../support/local-system.ts';
 
@@ -44,26 +45,28 @@ describe('priority', () => {
     '20 high tasks submitted behind 500 low ones finish among the next 60',
     async () => {
       const low = await submit({ key: 'low', model: 'blazeface', priority: PriorityClass.LOW }, pictures.slice(0, 500));
-      const order: string[] = [];
+      const finishedLow: number[] = [];
       const watchLow = (async () => {
-        for await (const update of watchJob({ ...low.ports, jobId: low.jobId })) {
-          if (update.kind === 'result') order.push('low');
-          if (order.filter((one) => one === 'high').length >= 20) return;
-        }
+        for await (const update of watchJob({ ...low.ports, jobId: low.jobId }))
+          if (update.kind === 'result') finishedLow.push(Number(update.cursor));
       })();
+      const monitor = running.system.region('beijing').settings.plan.ports.monitor;
       const high = await submit(
         { key: 'high', model: 'blazeface', priority: PriorityClass.HIGH },
         pictures.slice(500, 520),
       );
-      const submittedAt = order.length;
+      const submittedAt = await lastJobSequence(monitor);
+      let lastHigh = 0;
       for await (const update of watchJob({ ...high.ports, jobId: high.jobId }))
-        if (update.kind === 'result') order.push('high');
-      const next = order.slice(submittedAt);
-      expect(next.lastIndexOf('high')).toBeLessThan(60);
-      expect(order.filter((one) => one === 'low').length).toBeLessThan(500);
+        if (update.kind === 'result') lastHigh = Number(update.cursor);
+      const waitingLow = 500 - finishedLow.filter((cursor) => cursor < submittedAt).length;
       const client = createClient(RecognitionService, await running.channel('beijing'));
       await client.cancelJob({ jobId: low.jobId }, { timeoutMs: 10_000 });
       await watchLow;
+      // Results of all jobs share the stream's sequence, so these are the low ones that finished in between.
+      const between = finishedLow.filter((cursor) => cursor > submittedAt && cursor < lastHigh).length;
+      expect(waitingLow).toBeGreaterThan(60);
+      expect(between + 20).toBeLessThanOrEqual(60);
       const { job } = await client.getJob({ jobId: low.jobId }, { timeoutMs: 10_000 });
       expect(job?.state).toBe(JobState.CANCELLED);
     },
@@ -132,7 +135,7 @@ describe('the example consumer', () => {
         const script = join(repository, 'docs', 'examples', 'finished-jobs.mjs');
         const child = spawn(
           process.execPath,
-          [script, system.natsUrl('beijing'), seed, system.installation.client, 'e2e'],
+          [script, 'beijing', system.natsUrl('beijing'), seed, system.installation.client, 'e2e'],
           { stdio: ['ignore', 'pipe', 'inherit'] },
         );
         createInterface({ input: child.stdout }).on('line', (line) => seen.push(line));

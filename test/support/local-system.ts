@@ -69,8 +69,13 @@ export async function startLocalSystem(options: StartOptions = {}): Promise<Runn
     channels.push(channel);
     return channel;
   };
-  await system.start();
-  await awaitModels(system, systemClock);
+  try {
+    await system.start();
+    await awaitModels(system, systemClock);
+  } catch (error) {
+    await system.stop();
+    throw error;
+  }
   return {
     system,
     provisioned,
