@@ -36,6 +36,16 @@ describe('choose', () => {
     expect(pick(aWork({ priority: 'high' }), ready, full)).toBe('guangzhou');
   });
 
+  test('a higher class does not wait behind our own lower ones', () => {
+    const views = regionViews();
+    const window = idle();
+    for (let i = 0; i < 40; i++) window.enter('beijing', 'low');
+    views.get('beijing')?.reported({ outstanding: 40, capacity: 1, price: 0 }, 1);
+    const pick = (priority: 'high' | 'low') =>
+      choose(aTask(aWork({ priority })), views.values(), ready, window, expectedLatencyMs)?.region;
+    expect([pick('high'), pick('low')]).toEqual(['beijing', 'shanghai']);
+  });
+
   test('the region that just failed is taken only when there is no other', () => {
     const views = regionViews();
     const task = {

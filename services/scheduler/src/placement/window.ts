@@ -34,6 +34,13 @@ export class PlacementWindow {
     if (held !== undefined) held[priority]--;
   }
 
+  /** Tasks there of classes below: they let one of this class pass. */
+  heldBelow(region: string, priority: PriorityClassName): number {
+    const held = this.#held.get(region);
+    if (held === undefined || priority === 'low') return 0;
+    return held.low + (priority === 'high' ? held.normal : 0);
+  }
+
   held(region: string): number {
     const held = this.#held.get(region);
     return held === undefined ? 0 : held.high + held.normal + held.low;
