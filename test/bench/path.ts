@@ -8,10 +8,10 @@ import { createClient, type RpcClient } from '@meridian/rpc';
 import { systemClock } from '@meridian/runtime';
 import { type Picture, variations } from '../faults/pictures.ts';
 import { type RunningSystem, startLocalSystem } from '../support/local-system.ts';
-import { cpuMsOf } from './process-cpu.ts';
+import { childrenOf, cpuMsOf } from './process-cpu.ts';
 import { median, type Row, report } from './report.ts';
 
-const ROUNDS = 5;
+const ROUNDS = Number(process.env.ROUNDS ?? '5');
 const PICTURES = 400;
 const IN_FLIGHT = 8;
 const MODELS = [
@@ -22,6 +22,13 @@ const MODELS = [
 interface Cost {
   readonly cpuMs: number;
   readonly wallMs: number;
+}
+
+/** CPU milliseconds by process; `client` is the load generator. */
+type CpuByProcess = Readonly<Record<string, number>>;
+
+interface WholeCost extends Cost {
+  readonly parts: CpuByProcess;
 }
 
 /**
@@ -60,14 +67,16 @@ async function compare(
     await bareRound(bare);
     await wholeRound(running, client, pictures.slice(0, 50), model.name);
     const ratios: number[] = [];
-    const costs: { bare: Cost; whole: Cost }[] = [];
+    const costs: { bare: Cost; whole: WholeCost }[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const cost = { bare: await bareRound(bare), whole: await wholeRound(running, client, pictures, model.name) };
       costs.push(cost);
       ratios.push(cost.bare.cpuMs / cost.whole.cpuMs);
     }
-    const each = (pick: (cost: { bare: Cost; whole: Cost }) => number): number =>
+    const each = (pick: (cost: { bare: Cost; whole: WholeCost }) => number): number =>
       median(costs.map(pick)) / pictures.length;
+    const names = Object.keys(costs[0]?.whole.parts ?? {});
+    const parts = Object.fromEntries(names.map((name) => [name, each((cost) => cost.whole.parts[name] ?? 0)]));
     const prefix = model.metric.replace('_cpu_bare_over_total_ratio', '');
     return [
       {
@@ -82,7 +91,7 @@ async function compare(
         value: each((cost) => cost.whole.cpuMs),
         unit: 'ms',
         goal: '',
-        peers: { bare: each((cost) => cost.bare.cpuMs) },
+        peers: { bare: each((cost) => cost.bare.cpuMs), ...parts },
       },
       {
         metric: `${prefix}_wall_per_picture_ms`,
@@ -118,9 +127,8 @@ async function wholeRound(
   client: RpcClient<typeof RecognitionService>,
   pictures: readonly Picture[],
   model: string,
-): Promise<Cost> {
-  const pids = running.system.region('beijing').processes.map(({ pid }) => pid ?? 0);
-  const before = (await cpuMsOf(pids)) + ownCpuMs();
+): Promise<WholeCost> {
+  const before = await cpuByProcess(running);
   const startedMs = systemClock.monotonicMs();
   let next = 0;
   const lane = async (): Promise<void> => {
@@ -130,10 +138,24 @@ async function wholeRound(
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
-  return { cpuMs: (await cpuMsOf(pids)) + ownCpuMs() - before, wallMs: systemClock.monotonicMs() - startedMs };
+  const wallMs = systemClock.monotonicMs() - startedMs;
+  const after = await cpuByProcess(running);
+  const parts = Object.fromEntries(Object.entries(after).map(([name, cpuMs]) => [name, cpuMs - (before[name] ?? 0)]));
+  return { cpuMs: Object.values(parts).reduce((sum, cpuMs) => sum + cpuMs, 0), wallMs, parts };
 }
 
-function ownCpuMs(): number {
+/** Every process of the region, the inference child apart from its worker, and this process. */
+async function cpuByProcess(running: RunningSystem): Promise<CpuByProcess> {
+  const parts: Record<string, number> = {};
+  for (const { spec, pid } of running.system.region('beijing').processes) {
+    if (pid === undefined) continue;
+    const children = await childrenOf(pid);
+    const childrenMs = await cpuMsOf(children);
+    const name = spec.name.slice('beijing/'.length).replace('inference-', '');
+    parts[name] = (await cpuMsOf([pid])) - childrenMs;
+    if (children.length > 0) parts.child = childrenMs;
+  }
   const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+  parts.client = (user + system) / 1000;
+  return parts;
 }

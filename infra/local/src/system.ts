@@ -1,6 +1,5 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { ensureCertificates, type Installation } from '@meridian/certificates';
 import { Failure } from '@meridian/failure';
 import { LinkEmulator } from '@meridian/links';
@@ -175,11 +174,6 @@ export class LocalSystem {
     });
     return this.#recording;
   }
-}
-
-/** What a running system wrote for its users. */
-export async function readRunningFile(stateRoot: string): Promise<unknown> {
-  return JSON.parse(await readFile(join(statePaths(stateRoot).run, 'running.json'), 'utf8'));
 }
 
 /** @throws Failure FAILED_PRECONDITION / ALREADY_RUNNING when a run answers on the state folder's control socket. */

@@ -20,11 +20,6 @@ export function subjectsOf(row: SubjectRow, region: string): string {
   );
 }
 
-/** What a stream of the region captures. */
-export function capturedBy(name: StreamName, region: string): string {
-  return subjectsOf(SUBJECTS[streamRow(name).kind], region);
-}
-
 export function streamRow(name: StreamName): StreamRow {
   const found = STREAMS.find((row) => row.name === name);
   assert(found !== undefined, `stream ${name} is in the table`);

@@ -1,5 +1,5 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { type ModelRecord, ModelRecordSchema } from '@meridian/contracts/state';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { ModelRecordSchema } from '@meridian/contracts/state';
 import { canonicalJson, type Manifest, modelDigest } from '@meridian/models';
 import { modelKey } from '@meridian/replica';
 
@@ -16,13 +16,4 @@ export function modelValue(manifest: Manifest): ModelValue {
   const record = { name: manifest.name, modelDigest: digest, manifest: canonicalJson(manifest) };
   const value = toBinary(ModelRecordSchema, create(ModelRecordSchema, record));
   return { key: modelKey(manifest.name), name: manifest.name, digest, value };
-}
-
-/** @returns undefined for a value that is not a model record. */
-export function readModelValue(value: Uint8Array): ModelRecord | undefined {
-  try {
-    return fromBinary(ModelRecordSchema, value);
-  } catch {
-    return undefined;
-  }
 }
