@@ -13,9 +13,9 @@ export class WorkerProcess {
   #log = '';
 
   constructor(environment: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [MAIN], {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...environment, NODE_OPTIONS: '' },
+    this.#child = spawn(process.execPath, [...(process.env.WF ?? '').split(' ').filter(Boolean), MAIN], {
+      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+      env: { NODE_OPTIONS: '', ...environment },
     });
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString()).slice(-LOG_CHARS_MAX);

@@ -9,7 +9,6 @@ import type { Component, ServiceComposition, ServiceContext } from '@meridian/ru
 import { parseTopology, regionOf, type Topology } from '@meridian/topology';
 import { ChildPool } from './child/pool.ts';
 import { ClaimDesk } from './claims/claim-desk.ts';
-import { deliverTo } from './codec/claim-codec.ts';
 import type { WorkerConfig } from './config.ts';
 import { ClaimSource } from './intake/claim-source.ts';
 import { Pace } from './intake/pace.ts';
@@ -100,7 +99,7 @@ export function assemble(context: Context, doors: Doors) {
     ...{ bus: doors.bus, clock, random, logger },
     mayPull: () => desk.mayPull,
     target: () => pace.target,
-    take: (delivery, laneId) => deliverTo(desk, source, delivery, laneId),
+    take: (facts, message, laneId) => desk.take(facts, message, laneId),
   });
   const desk: ClaimDesk = new ClaimDesk({
     clock,

@@ -29,10 +29,12 @@ export class Worker implements Component {
     const stopped = this.#source.stop();
     await this.#desk.drain(signal);
     await stopped;
+    this.#source.flush();
   }
 
   async stop(): Promise<void> {
     await this.#source.stop();
+    this.#source.flush();
     this.#desk.stop();
     await this.#pool.stop();
   }

@@ -35,7 +35,7 @@ type Phase = 'stopped' | 'starting' | 'ready' | 'ending' | 'waiting';
 
 const START_TIMEOUT_MS = 20_000;
 const LOAD_TIMEOUT_MS = 120_000;
-const TICK_MS = 100;
+const TICK_MS = 250;
 const PING_EVERY_MS = 500;
 /** A process that does not answer for this long does not run. Its answering thread waits for nothing. */
 const SILENCE_MS = 2_000;

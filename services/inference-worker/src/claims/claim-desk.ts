@@ -23,7 +23,7 @@ export interface DeskLimits {
 
 /** Claims that wait for an owner out of reach; beyond it they go back to the broker at once. */
 const STRANDED_MAX = 64;
-const TICK_MS = 250;
+const TICK_MS = 500;
 
 interface Held {
   readonly facts: ClaimFacts;

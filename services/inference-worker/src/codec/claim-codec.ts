@@ -4,6 +4,7 @@ import type { TaskClaim } from '@meridian/contracts/task';
 import type { Delivery } from '@meridian/messaging';
 import type { ClaimFacts } from '../claims/held-claim.ts';
 import type { ClaimMessage } from '../claims/ports.ts';
+import type { AckBatch } from '../intake/ack-batch.ts';
 
 const PRIORITY_NAMES: Readonly<Record<number, PriorityClassName>> = {
   [PriorityClass.UNSPECIFIED]: 'normal',
@@ -42,27 +43,14 @@ export function decodeClaim(envelope: Envelope, claim: TaskClaim): ClaimFacts | 
   };
 }
 
-/** Hands a delivery to the desk; one that nobody can work on ends here. */
-export function deliverTo(
-  desk: { take(facts: ClaimFacts, message: ClaimMessage, laneId: string): void },
-  credit: { released(laneId: string): void },
-  delivery: Delivery<'meridian.task.claim.v1'>,
-  laneId: string,
-): void {
-  const facts = decodeClaim(delivery.envelope, delivery.data);
-  if (typeof facts === 'string') {
-    delivery.term(`not a claim: ${facts}`);
-    credit.released(laneId);
-    return;
-  }
-  desk.take(facts, new DeliveredClaim(delivery), laneId);
-}
-
-class DeliveredClaim implements ClaimMessage {
+/** A delivery as the desk sees it. */
+export class DeliveredClaim implements ClaimMessage {
   readonly #delivery: Delivery<'meridian.task.claim.v1'>;
+  readonly #acks: AckBatch;
 
-  constructor(delivery: Delivery<'meridian.task.claim.v1'>) {
+  constructor(delivery: Delivery<'meridian.task.claim.v1'>, acks: AckBatch) {
     this.#delivery = delivery;
+    this.#acks = acks;
   }
 
   get deliveryCount(): number {
@@ -70,7 +58,7 @@ class DeliveredClaim implements ClaimMessage {
   }
 
   acknowledge(): void {
-    this.#delivery.ack();
+    this.#acks.add(() => this.#delivery.ack());
   }
 
   terminate(reason: string): void {

@@ -1,6 +1,6 @@
-import { fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
-import type { AttachRequestSchema, LoadSchema } from '@meridian/contracts/collector';
-import { RecognitionSchema } from '@meridian/contracts/recognition';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { type AttachRequestSchema, type LoadSchema, ResultSchema } from '@meridian/contracts/collector';
 import type { ClaimFacts } from '../claims/held-claim.ts';
 import type { Reported } from '../claims/ports.ts';
 
@@ -26,7 +26,9 @@ export function report(facts: ClaimFacts, reported: Reported, load: Load, nowMs:
       message: { case: 'result', value: { ...common, outcome: { case: 'error', value: outcome.failure } } },
     };
   const { decodeMs, inferenceMs } = outcome;
-  const recognition = fromBinary(RecognitionSchema, outcome.recognition);
-  const value = { ...common, decodeMs, inferenceMs, outcome: { case: 'recognition' as const, value: recognition } };
+  const value = create(ResultSchema, { ...common, decodeMs, inferenceMs });
+  // What the child encoded goes on as it is: decoding and encoding it again would double the cost of reporting.
+  const data = new BinaryWriter().bytes(outcome.recognition).finish();
+  value.$unknown = [{ no: ResultSchema.field.recognition.number, wireType: WireType.LengthDelimited, data }];
   return { message: { case: 'result', value } };
 }

@@ -3,9 +3,11 @@ import { Failure } from '@meridian/failure';
 import type { Delivery, MessageBus, PullConsumer } from '@meridian/messaging';
 import { backoffMs, type Clock, type Logger, type Random } from '@meridian/runtime';
 import { ACK_WAIT_MS } from '../claims/due.ts';
+import type { ClaimFacts } from '../claims/held-claim.ts';
+import type { ClaimMessage } from '../claims/ports.ts';
+import { DeliveredClaim, decodeClaim } from '../codec/claim-codec.ts';
+import { AckBatch } from './ack-batch.ts';
 import { CreditBook } from './credit.ts';
-
-type TaskDelivery = Delivery<'meridian.task.claim.v1'>;
 
 /**
  * Pulls claims from the region's work queues, as many as credit allows and no more.
@@ -22,7 +24,7 @@ export interface ClaimSourceOptions {
   readonly logger: Logger;
   /** False while pulling would only make claims wait here. */
   readonly mayPull: () => boolean;
-  readonly take: (delivery: TaskDelivery, laneId: string) => void;
+  readonly take: (facts: ClaimFacts, message: ClaimMessage, laneId: string) => void;
   /** Shared credit, asked before every plan. */
   readonly target: () => number;
 }
@@ -54,10 +56,12 @@ export class ClaimSource {
   readonly #lanes = new Map<string, Lane>();
   readonly #stopping = new AbortController();
   readonly #pulls = new Set<Promise<void>>();
+  readonly #acks: AckBatch;
   #scheduled = false;
 
   constructor(options: ClaimSourceOptions) {
     this.#o = options;
+    this.#acks = new AckBatch(options.clock);
     this.#book = new CreditBook({ target: options.target(), batchMax: BATCH_MAX });
   }
 
@@ -100,6 +104,11 @@ export class ClaimSource {
     await Promise.all(this.#pulls);
   }
 
+  /** Sends the acknowledgements that wait for company. */
+  flush(): void {
+    this.#acks.flush();
+  }
+
   #pump(): void {
     if (this.#stopping.signal.aborted || !this.#o.mayPull()) return;
     this.#book.setTarget(this.#o.target());
@@ -119,7 +128,7 @@ export class ClaimSource {
       const expiresMs = batch === 1 ? WAITING_EXPIRES_MS : BATCH_EXPIRES_MS;
       for await (const delivery of lane.consumer.fetch(batch, expiresMs, signal)) {
         this.#book.delivered(lane.id);
-        this.#o.take(delivery, lane.id);
+        this.#take(delivery, lane.id);
       }
       lane.failures = 0;
     } catch (thrown) {
@@ -127,6 +136,15 @@ export class ClaimSource {
     }
     this.#book.closed(lane.id);
     this.changed();
+  }
+
+  /** A claim that nobody can work on ends here. */
+  #take(delivery: Delivery<'meridian.task.claim.v1'>, laneId: string): void {
+    const facts = decodeClaim(delivery.envelope, delivery.data);
+    if (typeof facts === 'string') {
+      delivery.term(`not a claim: ${facts}`);
+      this.released(laneId);
+    } else this.#o.take(facts, new DeliveredClaim(delivery, this.#acks), laneId);
   }
 
   #failed(lane: Lane, failure: Failure): void {
