@@ -278,7 +278,7 @@ describe('an owner that goes away', () => {
     const lost = await Promise.all(Array.from({ length: 40 }, () => place({ owner: 'shanghai' })));
     const own = await Promise.all(Array.from({ length: 20 }, () => place()));
     await answered(...own);
-    expect(await queued()).toBe(40);
+    await until(async () => (await queued()) === 40);
     await remote.start();
     await until(() => lost.every((id) => remote.result(id) !== undefined), 30_000);
     await emptied();

@@ -146,7 +146,8 @@ describe('an inference process under supervision', () => {
     const child = await ready();
     await child.load(impatient);
     const { pid } = child;
-    const running = [child.run(impatient, picture), child.run(model, await smallPicture())];
+    const running = [child.run(impatient, await smallPicture()), child.run(model, await smallPicture())];
+    process.kill(pid, 'SIGSTOP');
     expect((await Promise.all(running)).map(reasonOf)).toEqual(['PICTURE_HUNG_WORKER', 'recognition']);
     expect(child.pid).not.toBe(pid);
   });
