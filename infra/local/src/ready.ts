@@ -13,45 +13,45 @@ const ASK_INTERVAL_MS = 200;
 const WINDOW_BYTES = 2 ** 20;
 
 /**
- * Waits until the default model is ready in every region that is up, as each of them sees it.
+ * Waits until every model that the regions know is ready in every region that is up, as each of them sees it.
  * @throws Failure UNAVAILABLE / MODELS_NOT_READY that names the regions which are not.
  */
 export async function awaitModels(system: LocalSystem, clock: Clock): Promise<void> {
   const untilMs = clock.monotonicMs() + MODELS_TIMEOUT_MS;
   const up = [...system.regions.values()].filter((region) => region.state === 'up').map((region) => region.name);
-  for (const observer of up) {
-    let missing = up;
-    while (missing.length > 0) {
-      const views = await regionViews(system, observer).catch(() => []);
-      const digest = await defaultDigest(system, observer).catch(() => undefined);
-      missing = up.filter(
-        (name) =>
-          !isReady(
-            views.find((view) => view.name === name),
-            digest,
-          ),
-      );
+  for (const observer of up)
+    for (;;) {
+      const missing = await regionsNotReady(system, observer, up);
       if (missing.length === 0) break;
       if (clock.monotonicMs() > untilMs)
-        throw new Failure(
-          'UNAVAILABLE',
-          `${DEFAULT_MODEL} is not ready in ${missing.join(', ')}; see ${system.paths.logs}`,
-          {
-            reason: 'MODELS_NOT_READY',
-          },
-        );
+        throw new Failure('UNAVAILABLE', `models are not ready in ${missing.join(', ')}; see ${system.paths.logs}`, {
+          reason: 'MODELS_NOT_READY',
+        });
       await clock.sleep(ASK_INTERVAL_MS);
     }
-  }
 }
 
-function isReady(view: RegionView | undefined, digest: string | undefined): boolean {
+async function regionsNotReady(system: LocalSystem, observer: string, up: readonly string[]): Promise<string[]> {
+  const views = await regionViews(system, observer).catch(() => []);
+  const models = await modelsOf(system, observer).catch(() => []);
+  const digests = models.map((model) => model.modelDigest);
+  const hasDefault = models.some((model) => model.name === DEFAULT_MODEL);
+  return up.filter(
+    (name) =>
+      !hasDefault ||
+      !isReady(
+        views.find((view) => view.name === name),
+        digests,
+      ),
+  );
+}
+
+function isReady(view: RegionView | undefined, digests: readonly string[]): boolean {
   return (
     view !== undefined &&
-    digest !== undefined &&
     view.health === RegionHealth.UP &&
     view.workers > 0 &&
-    view.modelDigests.includes(digest)
+    digests.every((digest) => view.modelDigests.includes(digest))
   );
 }
 
@@ -70,10 +70,6 @@ async function modelsOf(
     const client = createClient(StateService, channel);
     return (await client.listModels({}, { timeoutMs: 2000 })).models;
   });
-}
-
-async function defaultDigest(system: LocalSystem, region: string): Promise<string | undefined> {
-  return (await modelsOf(system, region)).find((model) => model.name === DEFAULT_MODEL)?.modelDigest;
 }
 
 async function withClientChannel<T>(

@@ -8,13 +8,17 @@ import { Stride } from './stride.ts';
  *
  * 1. Every lane may always have one claim, asked for or held: a class that was empty hears of its first claim at once,
  *    however full the worker is with others.
- * 2. What a lane has beyond that one is shared credit; all lanes together never use more than `target` of it. Held
- *    claims are therefore at most target + number of lanes.
+ * 2. What a lane has beyond that one is shared credit; all lanes together never use more than `target` of it, except
+ *    that the high lanes together may use {@link HIGH_RESERVE} more: claims of lower classes that are held already
+ *    must not keep a burst of high ones out. Held claims are at most target + HIGH_RESERVE + number of lanes.
  * 3. Shared credit goes to classes by stride ({@link CLASS_WEIGHTS}), within a class to the lane served longest ago.
  * 4. At most one pull of a lane is open. A lane that fills its pulls gets larger ones (1, 2, 4 … batchMax): few
  *    requests when busy, little reserved credit when not.
  */
 export const CLASS_WEIGHTS: Readonly<Record<PriorityClassName, number>> = { high: 16, normal: 4, low: 1 };
+
+/** A burst of this many high claims is here within a few pulls, whatever else is held. */
+export const HIGH_RESERVE = 16;
 
 /** Shared credit is saved up to this many, so that a busy worker sends one pull for several claims. */
 const PORTION = 4;
@@ -77,15 +81,20 @@ export class CreditBook {
     const wanting = [...this.#lanes.values()].filter((lane) => lane.batch === 0 && !lane.paused);
     for (const lane of wanting) if (lane.held === 0) lane.open = 1;
     let free = this.#sharedFree(wanting);
-    while (free > 0) {
-      const priority = this.#stride.choose((key) => wanting.some((lane) => lane.priority === key && mayGrow(lane)));
+    let reserve = HIGH_RESERVE - this.#used((lane) => lane.priority === 'high');
+    while (free > 0 || reserve > 0) {
+      const mayHave = (key: PriorityClassName): boolean => free > 0 || (key === 'high' && reserve > 0);
+      const priority = this.#stride.choose(
+        (key) => mayHave(key) && wanting.some((lane) => lane.priority === key && mayGrow(lane)),
+      );
       if (priority === undefined) break;
       const lane = wanting.filter((l) => l.priority === priority && mayGrow(l)).sort(byServed)[0];
       assert(lane !== undefined, 'a chosen class has a lane');
       lane.open += 1;
       this.#serial += 1;
       lane.servedAt = this.#serial;
-      free -= 1;
+      if (priority === 'high' && reserve > 0) reserve -= 1;
+      else free -= 1;
     }
     const plans: PullPlan[] = [];
     for (const lane of wanting) {
@@ -125,10 +134,18 @@ export class CreditBook {
 
   /** Shared credit to give out now; less than a portion is saved up, unless the high class waits for it. */
   #sharedFree(wanting: readonly Lane[]): number {
-    let free = this.#target;
-    for (const lane of this.#lanes.values()) free -= Math.max(0, lane.open + lane.held - 1);
-    const urgent = wanting.some((lane) => lane.priority === 'high' && mayGrow(lane));
+    const high = this.#used((lane) => lane.priority === 'high');
+    const others = this.#used((lane) => lane.priority !== 'high');
+    const free = this.#target - others - Math.max(0, high - HIGH_RESERVE);
+    const urgent = high >= HIGH_RESERVE && wanting.some((lane) => lane.priority === 'high' && mayGrow(lane));
     return urgent || free >= Math.min(PORTION, this.#target) ? free : 0;
+  }
+
+  /** Credit beyond one claim each that the lanes have. */
+  #used(among: (lane: Lane) => boolean): number {
+    let used = 0;
+    for (const lane of this.#lanes.values()) if (among(lane)) used += Math.max(0, lane.open + lane.held - 1);
+    return used;
   }
 
   #lane(id: string): Lane {
