@@ -29,7 +29,8 @@ interface Attached {
 
 /**
  * The streams to the schedulers of all regions, at most one a region: any replica of it relays to the owner of a task.
- * The own region's is opened at start, so that its scheduler knows its workers; others when a first claim names them.
+ * All are opened at start: the own region's scheduler must know its workers, and a first claim from far away must not
+ * wait for a connection (several round trips).
  */
 export class OwnerPool implements Owners, Component {
   readonly name = 'owners';
@@ -48,7 +49,7 @@ export class OwnerPool implements Owners, Component {
   }
 
   start(): Promise<void> {
-    this.linkOf(this.#o.region);
+    for (const { name } of this.#o.topology.regions) this.linkOf(name);
     return Promise.resolve();
   }
 
