@@ -24,12 +24,15 @@ export interface DeskLimits {
 /** Claims that wait for an owner out of reach; beyond it they go back to the broker at once. */
 const STRANDED_MAX = 64;
 const TICK_MS = 500;
+/** One for all: an abort without a reason makes an exception with a stack each time. */
+const ENDED = new Failure('CANCELLED', 'the claim has ended here');
 
 interface Held {
   readonly facts: ClaimFacts;
   readonly laneId: string;
   readonly link: OwnerLink;
-  readonly aborting: AbortController;
+  /** While its preparation waits. */
+  waiting: AbortController | undefined;
   message: ClaimMessage;
   state: ClaimState;
   model: ServedModel | undefined;
@@ -78,7 +81,7 @@ export class ClaimDesk {
 
   stop(): void {
     this.#timer?.cancel();
-    for (const held of this.#held.values()) held.aborting.abort();
+    for (const held of this.#held.values()) held.waiting?.abort(ENDED);
   }
 
   /** False when pulling more would only make claims wait here instead of at the broker. */
@@ -164,7 +167,7 @@ export class ClaimDesk {
       facts,
       laneId,
       link,
-      aborting: new AbortController(),
+      waiting: undefined,
       message,
       state: pulled(!link.ready),
       model: undefined,
@@ -191,7 +194,8 @@ export class ClaimDesk {
       this.#apply(held, { kind: 'prepared' });
       return;
     }
-    this.#o.preparation.wait(held.facts, held.aborting.signal).then(
+    held.waiting = new AbortController();
+    this.#o.preparation.wait(held.facts, held.waiting.signal).then(
       (model) => {
         held.model = model;
         this.#apply(held, { kind: 'prepared' });
@@ -256,8 +260,6 @@ export class ClaimDesk {
       case 'run':
         this.#run(held, effect.picture);
         break;
-      case 'abort':
-        break;
       case 'report':
         if (held.state.phase.name !== 'reported') break;
         if (before.phase.name !== 'reported') this.#o.observer.ended(facts, held.state.phase, 'reported');
@@ -280,7 +282,7 @@ export class ClaimDesk {
   }
 
   #ended(held: Held, before: ClaimState, end: 'acknowledged' | 'terminated' | 'given-back', reason?: string): void {
-    held.aborting.abort();
+    held.waiting?.abort(ENDED);
     this.#o.credit.changed();
     this.#o.observer.ended(held.facts, before.phase, end, reason);
     if (this.#held.size === 0) this.#idle?.();
@@ -289,7 +291,7 @@ export class ClaimDesk {
   #run(held: Held, picture: Uint8Array): void {
     const { model } = held;
     if (model === undefined) return;
-    void this.#o.slots.run(model, picture, held.aborting.signal).then((outcome) => {
+    void this.#o.slots.run(model, picture).then((outcome) => {
       this.#apply(held, { kind: 'finished', outcome, nowMs: this.#now() });
     });
   }

@@ -68,13 +68,13 @@ describe('decide', () => {
     expect(kinds(effects)).toEqual(['announce', 'run', 'report', 'report', 'acknowledge']);
   });
 
-  test('invariant 3: a refused claim is terminated, its run aborted, its outcome dropped', () => {
+  test('invariant 3: a refused claim is terminated, the outcome of its run dropped', () => {
     const { effects } = play([
       ...UNTIL_RUNNING,
       { kind: 'refused', reason: 'stale-fence' },
       { kind: 'finished', outcome: RECOGNITION, nowMs: 50 },
     ]);
-    expect(effects.slice(2)).toEqual([{ kind: 'abort' }, { kind: 'terminate', reason: 'stale-fence' }]);
+    expect(effects.slice(2)).toEqual([{ kind: 'terminate', reason: 'stale-fence' }]);
   });
 
   test('a deadline that passes before the run is reported; one that passes during it is not looked at', () => {

@@ -34,8 +34,6 @@ export type ClaimEvent =
 export type Effect =
   | { readonly kind: 'announce' }
   | { readonly kind: 'run'; readonly picture: Uint8Array }
-  /** Stop the run if it can be stopped; its outcome is dropped. */
-  | { readonly kind: 'abort' }
   | { readonly kind: 'report' }
   | { readonly kind: 'acknowledge' }
   | { readonly kind: 'terminate'; readonly reason: string }
@@ -74,12 +72,12 @@ export function decide(state: ClaimState, event: ClaimEvent): Decision {
     case 'finished':
       return phase.name === 'running' ? report(state, event.outcome, event.nowMs) : stay(state);
     case 'refused':
-      return end(phase, { kind: 'terminate', reason: event.reason });
+      return end({ kind: 'terminate', reason: event.reason });
     case 'cancelled':
-      return end(phase, { kind: 'terminate', reason: 'cancelled' });
+      return end({ kind: 'terminate', reason: 'cancelled' });
     case 'acknowledged':
       // An acknowledgement before the result is known means that the task needs none from here.
-      return end(phase, { kind: 'acknowledge' });
+      return end({ kind: 'acknowledge' });
     case 'owner-lost':
       if (phase.name !== 'announced' && phase.name !== 'pulled') return stay(state);
       return move(state, { name: 'pulled', stranded: true });
@@ -87,12 +85,12 @@ export function decide(state: ClaimState, event: ClaimEvent): Decision {
       if (phase.name === 'pulled') return move(state, { name: 'pulled', stranded: false });
       return phase.name === 'reported' ? { state, effects: [{ kind: 'report' }] } : stay(state);
     case 'given-up':
-      return end(phase, { kind: 'giveBack', tellOwner: false, reason: event.reason });
+      return end({ kind: 'giveBack', tellOwner: false, reason: event.reason });
     case 'deadline':
       return phase.name === 'running' ? stay(state) : fail(state, DEADLINE_EXCEEDED, event.nowMs);
     case 'drain':
       if (phase.name === 'running' || phase.name === 'reported') return stay(state);
-      return end(phase, { kind: 'giveBack', tellOwner: true, reason: 'draining' });
+      return end({ kind: 'giveBack', tellOwner: true, reason: 'draining' });
   }
 }
 
@@ -125,8 +123,9 @@ function report(state: ClaimState, outcome: Outcome, nowMs: number): Decision {
   return move(state, { name: 'reported', outcome, atMs: nowMs, bytesAtMs, waitMs, fetchMs }, { kind: 'report' });
 }
 
-function end(phase: Phase, effect: Effect): Decision {
-  return { state: DONE, effects: phase.name === 'running' ? [{ kind: 'abort' }, effect] : [effect] };
+/** A run goes on to its end, an inference cannot be interrupted; its outcome finds the claim done. */
+function end(effect: Effect): Decision {
+  return { state: DONE, effects: [effect] };
 }
 
 function move(state: ClaimState, phase: Phase, ...effects: Effect[]): Decision {

@@ -50,7 +50,7 @@ export interface Slots {
   /** Pictures that can be taken now. */
   readonly free: number;
   /** Never rejects: what goes wrong is an outcome. */
-  run(model: ServedModel, picture: Uint8Array, signal: AbortSignal): Promise<Outcome>;
+  run(model: ServedModel, picture: Uint8Array): Promise<Outcome>;
   /** Called when `free` may have grown. */
   onFree(listener: () => void): void;
 }
