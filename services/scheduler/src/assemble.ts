@@ -48,7 +48,7 @@ export interface Doors {
 }
 
 /** A later claim of the same queue has been announced for this long: the earlier one is lost. */
-const ANNOUNCE_GRACE_MS = 1500;
+const ANNOUNCE_GRACE_MS = 2000;
 /** A region that reports an empty queue this long after it stored our claim does not have it. */
 const EMPTY_GRACE_MS = 2000;
 /** Of the time for draining: what is left is for writing what the last calls and results have caused. */
