@@ -15,7 +15,8 @@ const BANDWIDTH_MBPS = 1000;
 const PICTURE = new Uint8Array(110 * 1024).fill(7);
 /** What HTTP/2 starts with. */
 const DEFAULT_WINDOW_BYTES = 65_535;
-const RATE_MIN = 100;
+/** 64 KiB for each round trip are less than six pictures of 110 KB a second. */
+const PLAIN_RATE_MAX = 20;
 const RATIO_MIN = 10;
 
 const emulator = new LinkEmulator();
@@ -130,8 +131,8 @@ describe(`110 KB messages over a round trip of ${ROUND_TRIP_MS} ms`, () => {
     const sized = await rates('sized', windowBytes(ROUND_TRIP_MS, BANDWIDTH_MBPS), 300);
     const plain = await rates('plain', DEFAULT_WINDOW_BYTES, 12);
     for (const way of ['up', 'down'] as const) {
-      expect(sized[way]).toBeGreaterThanOrEqual(RATE_MIN);
-      expect(plain[way]).toBeLessThan(RATE_MIN / 5);
+      // The rate itself is a matter of the machine's load; what the windows change is not.
+      expect(plain[way]).toBeLessThan(PLAIN_RATE_MAX);
       expect(sized[way] / plain[way]).toBeGreaterThan(RATIO_MIN);
     }
   });

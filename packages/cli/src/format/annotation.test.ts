@@ -2,11 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { RecognitionSchema } from '@meridian/contracts/recognition';
 import sharp from 'sharp';
 import { writeAnnotated } from '../annotated-picture.ts';
 import { annotationSvg } from './annotation.ts';
+
+// The product's decoder, when another test loaded it into this process, has switched these off for all.
+beforeAll(() => sharp.unblock({ operation: ['VipsForeignLoadSvgBuffer', 'VipsForeignLoadJpegFile'] }));
 
 const box = { x0: 0.25, y0: 0.25, x1: 0.75, y1: 0.75 };
 
