@@ -68,7 +68,9 @@ export class RecognizeHandlers {
       if (request === undefined)
         throw new Failure('INVALID_ARGUMENT', `request ${sequence}: empty`, { reason: 'REQUEST_INVALID' });
       const release = await this.#o.calls.admitWhenPossible(request.picture.length, context.signal);
-      const answered = this.#answer(request, context, release).then((result) => void outbox.push({ sequence, result }));
+      const answered = this.#answer(request, context, release)
+        .then((result) => void outbox.push({ sequence, result }))
+        .catch((error: unknown) => outbox.finish(Failure.from(error)));
       unanswered.add(answered);
       void answered.finally(() => unanswered.delete(answered));
       if (unanswered.size >= UNANSWERED_MAX) await Promise.race(unanswered);

@@ -54,7 +54,7 @@ export class JobKeeper {
     if (job !== undefined) this.#o.news.add(job, task, attempt);
   }
 
-  /** Writes the ending of a job's task; `stored` is told when it is durable. Never throws. */
+  /** Writes the ending of a job's task; `stored` is told when it is durable. Rejected only by a broken invariant. */
   async commit(task: Task, ending: Ending): Promise<void> {
     const { index, endings, stored, logger } = this.#o;
     const job = index.find(task.work.jobId);
@@ -68,6 +68,7 @@ export class JobKeeper {
       stored(task.taskId);
       endings.resultStored(job);
     } catch (error) {
+      if (!(error instanceof Failure)) throw error;
       // Only while stopping: the next life finds the task open and does it again.
       logger.debug({ err: error, taskId: task.taskId }, 'the result was not stored');
     }
