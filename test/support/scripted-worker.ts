@@ -130,7 +130,13 @@ export class ScriptedWorker {
       this.answer(this, key);
     } else if (message.case === 'ack') this.#verdict('ack', keyOf(message.value), '');
     else if (message.case === 'refused') this.#verdict('refused', keyOf(message.value), message.value.reason);
-    else if (message.case === 'cancel') this.verdicts.push({ kind: 'cancel', key: message.value.taskId, reason: '' });
+    else if (message.case === 'cancel') this.#cancelled(message.value.taskId);
+  }
+
+  /** The claim ends; the test may still report a result that comes too late. */
+  #cancelled(taskId: string): void {
+    this.verdicts.push({ kind: 'cancel', key: taskId, reason: '' });
+    for (const { claim } of this.#held.values()) if (claim.data.taskId === taskId) claim.term('cancelled');
   }
 
   #verdict(kind: 'ack' | 'refused', key: string, reason: string): void {
