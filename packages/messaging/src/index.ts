@@ -23,3 +23,4 @@ export {
 export { NatsAdmin, streamConfig, streamSubject } from './nats-admin.ts';
 export { connectNats, NatsBus, type NatsBusOptions } from './nats-bus.ts';
 export type { NatsDialOptions, TlsFiles } from './nats-dial.ts';
+export { SpanShipper } from './span-shipper.ts';
