@@ -117,7 +117,7 @@ export const RecognizedObjectSchema: GenMessage<RecognizedObject> = /*@__PURE__*
   messageDesc(file_meridian_recognition_v1_recognition, 2);
 
 /**
- * Objects by falling score. Width and height in pixels after EXIF rotation.
+ * Objects by falling score, lines of text in reading order. Width and height in pixels after EXIF rotation.
  *
  * @generated from message meridian.recognition.v1.Recognition
  */
