@@ -3,17 +3,14 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RecognitionService } from '@meridian/contracts/recognition';
-import { createClient, type RpcClient } from '@meridian/rpc';
-import { systemClock } from '@meridian/runtime';
-import { type Picture, variations } from '../faults/pictures.ts';
+import { SERVICE_NODE_FLAGS } from '@meridian/local';
+import { variations } from '../faults/pictures.ts';
 import { type RunningSystem, startLocalSystem } from '../support/local-system.ts';
 import { childrenOf, cpuMsOf } from './process-cpu.ts';
 import { median, type Row, report } from './report.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? '5');
 const PICTURES = 400;
-const IN_FLIGHT = 8;
 const MODELS = [
   { name: 'centernet-320', metric: 'centernet_cpu_bare_over_total_ratio', goal: '>= 0.8' },
   { name: 'blazeface', metric: 'blazeface_cpu_bare_over_total_ratio', goal: '' },
@@ -24,7 +21,7 @@ interface Cost {
   readonly wallMs: number;
 }
 
-/** CPU milliseconds by process; `client` is the load generator. */
+/** CPU milliseconds by process; `load` is the load generator. */
 type CpuByProcess = Readonly<Record<string, number>>;
 
 interface WholeCost extends Cost {
@@ -32,8 +29,8 @@ interface WholeCost extends Cost {
 }
 
 /**
- * CPU of the bare loop ÷ CPU of the whole path: every process of one region, children, broker and load generator
- * (this process), first to last picture, with TLS and default tracing. Interleaved rounds; the median of their ratios.
+ * CPU of the bare loop ÷ CPU of the whole path: every process of one region, children, broker and load generator, first
+ * to last picture, with TLS and default tracing. Interleaved rounds; the median of their ratios.
  */
 export async function path(): Promise<boolean> {
   const startedAt = new Date();
@@ -45,9 +42,8 @@ export async function path(): Promise<boolean> {
     await Promise.all(pictures.map(({ bytes }, i) => writeFile(join(folder, `${i}.jpg`), bytes)));
     const meanBytes = pictures.reduce((sum, { bytes }) => sum + bytes.length, 0) / pictures.length;
     process.stdout.write(`${PICTURES} JPEGs of ${Math.round(meanBytes / 1000)} KB on average, ${ROUNDS} rounds each\n`);
-    const client = createClient(RecognitionService, await running.channel('beijing'));
     const rows: Row[] = [];
-    for (const model of MODELS) rows.push(...(await compare(running, client, pictures, folder, model)));
+    for (const model of MODELS) rows.push(...(await compare(running, folder, model)));
     return await report('path', startedAt, rows);
   } finally {
     await running.stop();
@@ -55,26 +51,27 @@ export async function path(): Promise<boolean> {
   }
 }
 
-async function compare(
-  running: RunningSystem,
-  client: RpcClient<typeof RecognitionService>,
-  pictures: readonly Picture[],
-  folder: string,
-  model: (typeof MODELS)[number],
-): Promise<Row[]> {
-  const bare = await startBare(running.system.paths.models, model.name, folder);
+async function compare(running: RunningSystem, folder: string, model: (typeof MODELS)[number]): Promise<Row[]> {
+  const { paths } = running.system;
+  const bare = await start('bare.ts', [paths.models, model.name, folder], []);
+  const certificates = join(paths.certificates, 'client');
+  const load = await start(
+    'load.ts',
+    [certificates, running.system.schedulerAddress('beijing'), model.name, folder],
+    SERVICE_NODE_FLAGS,
+  );
   try {
-    await bareRound(bare);
-    await wholeRound(running, client, pictures.slice(0, 50), model.name);
+    await roundOf(bare);
+    await wholeRound(running, load);
     const ratios: number[] = [];
     const costs: { bare: Cost; whole: WholeCost }[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      const cost = { bare: await bareRound(bare), whole: await wholeRound(running, client, pictures, model.name) };
+      const cost = { bare: await roundOf(bare), whole: await wholeRound(running, load) };
       costs.push(cost);
       ratios.push(cost.bare.cpuMs / cost.whole.cpuMs);
     }
     const each = (pick: (cost: { bare: Cost; whole: WholeCost }) => number): number =>
-      median(costs.map(pick)) / pictures.length;
+      median(costs.map(pick)) / PICTURES;
     const names = Object.keys(costs[0]?.whole.parts ?? {});
     const parts = Object.fromEntries(names.map((name) => [name, each((cost) => cost.whole.parts[name] ?? 0)]));
     const prefix = model.metric.replace('_cpu_bare_over_total_ratio', '');
@@ -102,49 +99,50 @@ async function compare(
       },
     ];
   } finally {
-    bare.kill('SIGKILL');
-    await once(bare, 'exit');
+    await Promise.all([bare, load].map(ended));
   }
 }
 
-async function startBare(models: string, name: string, folder: string): Promise<ChildProcess> {
-  const child = fork(join(import.meta.dirname, 'bare.ts'), [models, name, folder, String(PICTURES)], {
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+/** Both sides of the comparison are processes of their own, which answer each message with what a round has cost. */
+async function start(script: string, args: readonly string[], flags: readonly string[]): Promise<ChildProcess> {
+  const child = fork(join(import.meta.dirname, script), [...args, String(PICTURES)], {
+    execArgv: ['--disable-warning=ExperimentalWarning', ...flags],
   });
-  await once(child, 'message');
+  const failed = new AbortController();
+  child.once('exit', (code) => failed.abort(new Error(`${script} ended with code ${code}`)));
+  await once(child, 'message', { signal: failed.signal });
   return child;
 }
 
-async function bareRound(child: ChildProcess): Promise<Cost> {
-  const answer = once(child, 'message');
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+async function roundOf(child: ChildProcess): Promise<Cost> {
+  const failed = new AbortController();
+  const exited = () => failed.abort(new Error('the process of a round has ended'));
+  child.once('exit', exited);
+  const answer = once(child, 'message', { signal: failed.signal });
   child.send({});
   const [cost] = await answer;
+  child.off('exit', exited);
   return cost;
 }
 
-async function wholeRound(
-  running: RunningSystem,
-  client: RpcClient<typeof RecognitionService>,
-  pictures: readonly Picture[],
-  model: string,
-): Promise<WholeCost> {
+async function wholeRound(running: RunningSystem, load: ChildProcess): Promise<WholeCost> {
   const before = await cpuByProcess(running);
-  const startedMs = systemClock.monotonicMs();
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let picture = pictures[next++]; picture !== undefined; picture = pictures[next++]) {
-      const { result } = await client.recognize({ picture: picture.bytes, model }, { timeoutMs: 30_000 });
-      if (result?.outcome.case !== 'recognition') throw new Error(`${picture.name}: no recognition`);
-    }
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
-  const wallMs = systemClock.monotonicMs() - startedMs;
+  const cost = await roundOf(load);
   const after = await cpuByProcess(running);
-  const parts = Object.fromEntries(Object.entries(after).map(([name, cpuMs]) => [name, cpuMs - (before[name] ?? 0)]));
-  return { cpuMs: Object.values(parts).reduce((sum, cpuMs) => sum + cpuMs, 0), wallMs, parts };
+  const parts = {
+    ...Object.fromEntries(Object.entries(after).map(([name, cpuMs]) => [name, cpuMs - (before[name] ?? 0)])),
+    load: cost.cpuMs,
+  };
+  return { cpuMs: Object.values(parts).reduce((sum, cpuMs) => sum + cpuMs, 0), wallMs: cost.wallMs, parts };
 }
 
-/** Every process of the region, the inference child apart from its worker, and this process. */
+/** Every process of the region, the inference child apart from its worker. */
 async function cpuByProcess(running: RunningSystem): Promise<CpuByProcess> {
   const parts: Record<string, number> = {};
   for (const { spec, pid } of running.system.region('beijing').processes) {
@@ -155,7 +153,5 @@ async function cpuByProcess(running: RunningSystem): Promise<CpuByProcess> {
     parts[name] = (await cpuMsOf([pid])) - childrenMs;
     if (children.length > 0) parts.child = childrenMs;
   }
-  const { user, system } = process.cpuUsage();
-  parts.client = (user + system) / 1000;
   return parts;
 }

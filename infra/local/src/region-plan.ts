@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { getCompileCacheDir } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { RegionPaths, StatePaths } from './paths.ts';
 
 export const SERVICES = ['sync', 'scheduler', 'inference-worker'] as const;
@@ -61,7 +62,10 @@ function instancesOf(workers: number): { service: ServiceName; name: string }[] 
   return [{ service: 'sync', name: 'sync' }, { service: 'scheduler', name: 'scheduler' }, ...numbered];
 }
 
-/** The whole environment of one service instance: nothing is inherited from the shell that started the run. */
+/**
+ * The whole environment of one service instance: nothing is inherited from the shell that started the run, but the
+ * folder in which Node keeps compiled modules.
+ */
 export function serviceEnvironment(
   plan: RegionPlan,
   state: StatePaths,
@@ -70,6 +74,7 @@ export function serviceEnvironment(
 ): Record<string, string> {
   const role = ROLE_OF[instance.service];
   const certificates = join(state.certificates, plan.region);
+  const compileCache = getCompileCacheDir(); // that of this process: Node adds its version as the last part
   const common = {
     MERIDIAN_REGION: plan.region,
     MERIDIAN_REPLICA: instance.name,
@@ -79,6 +84,7 @@ export function serviceEnvironment(
     MERIDIAN_TLS_DIRECTORY: join(certificates, role),
     MERIDIAN_STATE_DIRECTORY: plan.paths.service(instance.name),
     MERIDIAN_METRICS_LISTEN: `127.0.0.1:${plan.ports.metrics[instance.name]}`,
+    ...(compileCache !== undefined && { NODE_COMPILE_CACHE: dirname(compileCache) }),
     ...extra,
   };
   const own: Readonly<Record<ServiceName, Readonly<Record<string, string>>>> = {

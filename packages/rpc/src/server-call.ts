@@ -110,7 +110,9 @@ export class ServerCall {
       draining: this.#draining.signal,
       cause: decodeCause(text),
       traceContext,
-      metadata: forHandlers(text),
+      get metadata() {
+        return forHandlers(text); // few handlers ask
+      },
     };
   }
 

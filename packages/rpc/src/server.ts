@@ -12,7 +12,7 @@ import { ServerCall, type ServerCallHost } from './server-call.ts';
 import { CallReport } from './server-report.ts';
 import type { ServiceHandlers } from './service-types.ts';
 import type { TlsFiles } from './tls.ts';
-import { enlargeServerWindows } from './window.ts';
+import { prepareServerSessions } from './window.ts';
 
 /** Time for the last bytes to leave before connections are destroyed. */
 const FLUSH_MS = 500;
@@ -101,7 +101,7 @@ export class RpcServer {
     }).catch((cause) => {
       throw new Failure('UNAVAILABLE', `cannot listen on ${hostPort}`, { reason: 'LISTEN_FAILED', cause });
     });
-    this.#restoreWindows = enlargeServerWindows(port, this.#options.windowBytes);
+    this.#restoreWindows = prepareServerSessions(port, this.#options.windowBytes);
     this.setServing(this.#serving);
     return port;
   }
