@@ -1,5 +1,7 @@
 // Prints every finished job once or more, never less: the durable consumer goes on where it was, whatever was killed.
 // usage: node finished-jobs.mjs REGION tls://host:port consumer.seed TLS_DIRECTORY [NAME]
+// With `make run`: a region's `nats` in .state/run/running.json, and in .state/certificates the file
+// REGION/nkeys/consumer.seed and the folder client
 import { readFileSync } from 'node:fs';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, nkeyAuthenticator } from '@nats-io/transport-node';

@@ -1,4 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { connect as connectPlain } from 'node:net';
+import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createAuthority, createIdentity } from '@meridian/certificates';
@@ -7,9 +11,12 @@ import { RecognitionService } from '@meridian/contracts/recognition';
 import { StateService } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { createChannel, createClient, loadTls, type TlsFiles } from '@meridian/rpc';
-import { type RunningSystem, startLocalSystem } from '../support/local-system.ts';
+import { type RunningSystem, repository, startLocalSystem } from '../support/local-system.ts';
 
-/** Goal: no port speaks to a stranger. Method: every listening port of a region, three kinds of strangers. */
+/**
+ * Goal: no port speaks to a stranger; a client needs the proto files, a certificate and an address, and nothing else.
+ * Method: every listening port of a region, three kinds of strangers; the example client as its comment says.
+ */
 const START_MS = 120_000;
 let running: RunningSystem;
 let ports: [name: string, port: number][];
@@ -99,5 +106,46 @@ describe('roles', () => {
       .reportReady({ modelDigest: 'x', worker: 'x', ready: true }, { timeoutMs: 5000 })
       .catch((error: unknown) => Failure.from(error));
     expect(refused).toMatchObject({ code: 'PERMISSION_DENIED' });
+  });
+});
+
+describe('the example client', () => {
+  /** `node recognize.mjs host:port TLS_DIRECTORY photo.jpg` */
+  async function example(address: string, tls: string) {
+    const photograph = running.provisioned.samples.find(({ file }) => file.startsWith('astronaut'))?.path ?? '';
+    const script = join(repository, 'docs', 'examples', 'recognize.mjs');
+    const child = spawn(process.execPath, [script, address, tls, photograph], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const texts = { out: '', err: '' };
+    child.stdout.on('data', (chunk: Buffer) => {
+      texts.out += chunk;
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      texts.err += chunk;
+    });
+    const [code] = await once(child, 'close');
+    return { code, ...texts };
+  }
+
+  test('finds the person, and says in one line what is wrong with an address or a certificate', async () => {
+    const { system, stateRoot } = running;
+    const own = system.installation.client;
+    const answer = await example(system.schedulerAddress('beijing'), own);
+    expect(answer).toMatchObject({ code: 0, err: '' });
+    expect(answer.out).toMatch(/^person 0\.\d\d \{"x0":0\.\d+,"y0":0\.\d+,"x1":0\.\d+,"y1":0\.\d+\}$/m);
+
+    const foreign = await createIdentity(await createAuthority(), { role: 'client', region: 'external', name: 'eve' });
+    const strange = join(stateRoot, 'strange');
+    await mkdir(strange);
+    await writeFile(join(strange, 'ca.pem'), loadTls(own).ca);
+    await writeFile(join(strange, 'cert.pem'), foreign.cert);
+    await writeFile(join(strange, 'key.pem'), foreign.key);
+    const table: [address: string, tls: string, problem: RegExp][] = [
+      ['127.0.0.1:1', own, /^127\.0\.0\.1:1: No connection established.*ECONNREFUSED.*\n$/],
+      [system.schedulerAddress('beijing'), strange, /^127\.0\.0\.1:\d+: No connection established.*\n$/],
+      [system.schedulerAddress('beijing'), join(stateRoot, 'nowhere'), /^ENOENT.*ca\.pem'\n$/],
+      [system.schedulerAddress('beijing'), join(own, '..', 'beijing', 'worker'), /is not for the role worker\n$/],
+    ];
+    for (const [address, tls, problem] of table)
+      expect(await example(address, tls)).toEqual({ code: 1, out: '', err: expect.stringMatching(problem) });
   });
 });
