@@ -1,3 +1,4 @@
+import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { CollectorService } from '@meridian/contracts/collector';
@@ -61,12 +62,31 @@ async function recognition(options: Parameters<Loopback['channel']>[2] = {}) {
 }
 
 describe('deadlines', () => {
-  test('pass on both sides, and the handler’s signal says so', async () => {
+  test('pass on the side of the caller, and the handler is told', async () => {
     const { client } = await recognition();
     await expect(client.recognize({}, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     const context = await arrival.promise;
     await aborted(context.signal);
+    // The caller's cancellation races the server's own timer.
+    expect(['DEADLINE_EXCEEDED', 'CANCELLED']).toContain((context.signal.reason as Failure).code);
+  });
+
+  test('pass on the side of the server, though the caller says nothing more', async () => {
+    const session = connectHttp2(`https://127.0.0.1:${await server.listen('127.0.0.1:0')}`, {
+      ...(await loopback.identity('client')),
+      checkServerIdentity: () => undefined,
+    });
+    const call = session.request({
+      ':method': 'POST',
+      ':path': '/meridian.recognition.v1.RecognitionService/Recognize',
+      'content-type': 'application/grpc',
+      'grpc-timeout': '100m',
+    });
+    call.end(Buffer.alloc(5)); // an empty request
+    const context = await arrival.promise;
+    await aborted(context.signal);
     expect(context.signal.reason).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    session.destroy();
   });
 
   test('the earlier bound holds; one that has passed fails without reaching a handler', async () => {
