@@ -1,8 +1,8 @@
 import { bigJob } from './big-job.ts';
 import type { Scenario } from './scenario.ts';
-import { starts } from './starts.ts';
+import { cutOffRestarts, starts } from './starts.ts';
 
-const SCENARIOS: Readonly<Record<string, Scenario>> = { 'big-job': bigJob, starts };
+const SCENARIOS: Readonly<Record<string, Scenario>> = { 'big-job': bigJob, 'cut-off-restarts': cutOffRestarts, starts };
 
 const only = process.argv[2] ?? '';
 let good = true;
