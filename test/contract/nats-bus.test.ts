@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { STREAMS, subject } from '@meridian/contracts';
+import { freePort } from '@meridian/local';
 import { NatsAdmin, type NatsDialOptions } from '@meridian/messaging';
 import { type Logger, systemClock } from '@meridian/runtime';
 import { connect } from '@nats-io/transport-node';
-import { freePort, NatsServer } from '../support/nats-server.ts';
+import { NatsServer } from '../support/nats-server.ts';
 import { collect, failed, REGION, testLogger, until } from './bus-harness.ts';
 import { NatsHarness } from './nats-harness.ts';
 

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { freePort } from '@meridian/local';
 
 export interface NatsServerOptions {
   /** JetStream domain; a region's broker has the region's name. */
@@ -112,16 +113,6 @@ export function natsServerBinary(): string {
   const given = process.env.NATS_SERVER;
   if (given) return given;
   return existsSync(PROVISIONED) ? PROVISIONED : 'nats-server';
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 function configuration(port: number, directory: string, options: NatsServerOptions): string {

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { ensureCertificates, type Installation, type RegionCredentials } from '@meridian/certificates';
 import { LinkEmulator } from '@meridian/links';
+import { freePort } from '@meridian/local';
 import { DEAD_ADDRESS, natsConfig } from '@meridian/nats-config';
 import { linkOf, type Topology } from '@meridian/topology';
 import { natsServerBinary } from './nats-server.ts';
@@ -66,9 +66,6 @@ const BANDWIDTH_MBPS = 1000;
 const READY_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 10_000;
 const LOG_CHARS_MAX = 256 * 1024;
-/** Below the ports that outgoing connections take, so a broker that was killed finds its own again. */
-const PORT_MIN = 12_000;
-const PORT_MAX = 32_000;
 
 /** Route of the emulator by which the viewer's broker dials the target's. */
 export function leafRoute(viewer: string, target: string): string {
@@ -274,18 +271,5 @@ class Broker implements RegionBroker {
     } catch {
       return undefined; // not listening yet, or killed
     }
-  }
-}
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    if (free) return port;
   }
 }

@@ -5,6 +5,7 @@ export { ManagedProcess, type ProcessPorts, type ProcessSpec, type ProcessState 
 export { fetchSamplePhotographs, findNatsServer } from './nats-binary.ts';
 export { SERVICE_NODE_FLAGS } from './node-flags.ts';
 export { statePaths } from './paths.ts';
+export { freePort } from './ports.ts';
 export { Progress } from './progress.ts';
 export { awaitModels } from './ready.ts';
 export type { LocalRegion } from './region.ts';

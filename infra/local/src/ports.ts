@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 
@@ -43,25 +44,25 @@ export class PortBook {
   }
 }
 
-function listenOnce(port: number): Promise<number | undefined> {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(undefined));
-    server.listen(port, '127.0.0.1', () => {
-      const address = server.address();
-      const actual = typeof address === 'object' && address !== null ? address.port : undefined;
-      server.close(() => resolve(actual));
-    });
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }
 
-async function isFree(port: number): Promise<boolean> {
-  return (await listenOnce(port)) !== undefined;
-}
+/**
+ * Below the ports that Linux, macOS and Windows give to outgoing connections: one of those can take the port of a process
+ * that is down for a moment, and a client that goes on dialling a dead port there can even connect to itself.
+ */
+const PORT_MIN = 20_000;
+const PORT_MAX = 32_768;
 
-async function freePort(taken: ReadonlySet<number>): Promise<number> {
+/** A loopback port on which nobody listens now. */
+export async function freePort(taken: ReadonlySet<number> = new Set()): Promise<number> {
   for (;;) {
-    const port = await listenOnce(0);
-    if (port !== undefined && !taken.has(port)) return port;
+    const port = randomInt(PORT_MIN, PORT_MAX);
+    if (!taken.has(port) && (await isFree(port))) return port;
   }
 }
