@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { RecognitionService } from '@meridian/contracts/recognition';
+import { type Job, JobState, RecognitionService } from '@meridian/contracts/recognition';
+import { RegionHealth, RegionService } from '@meridian/contracts/region';
 import { StateService } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { type CallOptions, createClient, type RpcClient } from '@meridian/rpc';
 import { systemClock } from '@meridian/runtime';
 import sharp from 'sharp';
+import { type FinishedJob, runJob } from '../faults/job.ts';
+import { type Picture, variations } from '../faults/pictures.ts';
 import { type RunningSystem, startLocalSystem } from '../support/local-system.ts';
 
 /**
@@ -141,17 +144,74 @@ describe('bad input gets its own answer', () => {
 });
 
 describe('a region that is cut off', () => {
-  test('accepts and answers, also after a restart while it is cut off', async () => {
-    const { system } = running;
-    system.emulator.cut('beijing', 'guangzhou');
-    system.emulator.cut('shanghai', 'guangzhou');
-    const alone = createClient(RecognitionService, await running.channel('guangzhou'));
-    const before = await alone.recognize({ picture: astronaut }, soon());
-    expect(before.result?.region).toBe('guangzhou');
-    await system.region('guangzhou').kill();
-    await system.region('guangzhou').start();
-    const after = await alone.recognize({ picture: astronaut }, soon());
-    expect(after.result?.region).toBe('guangzhou');
-    system.emulator.heal();
-  }, 60_000);
+  const region = 'guangzhou';
+  const CUT_OFF_MS = 120_000;
+  let pictures: readonly Picture[];
+
+  beforeAll(async () => {
+    const photographs = running.provisioned.samples.map(({ path }) => path);
+    pictures = await variations(photographs, 60, 11, 320);
+    for (const peer of running.system.regions.keys()) if (peer !== region) running.system.emulator.cut(peer, region);
+  }, CUT_OFF_MS);
+
+  afterAll(() => running?.system.emulator.heal());
+
+  /** Submits and watches a job there to its end: every picture is answered once, and there. */
+  async function finish(
+    key: string,
+    some: readonly Picture[],
+    onResult: (count: number) => void = () => undefined,
+  ): Promise<FinishedJob & { job: Job }> {
+    const channel = await running.channel(region);
+    const finished = await runJob({ channel, pictures: some, model: '', key, onResult });
+    const digests = finished.answers.map(({ digest }) => digest);
+    expect(digests.toSorted()).toEqual(some.map(({ digest }) => digest).toSorted());
+    expect([...finished.regions.keys()]).toEqual([region]);
+    const { job } = await createClient(RecognitionService, channel).getJob({ jobId: finished.jobId }, soon());
+    expect(job).toMatchObject({ state: JobState.FINISHED, succeeded: some.length, failed: 0 });
+    if (job === undefined) throw new Error('no job');
+    return { ...finished, job };
+  }
+
+  test(
+    'answers, and accepts and finishes jobs',
+    async () => {
+      const alone = createClient(RecognitionService, await running.channel(region));
+      const { result } = await alone.recognize({ picture: astronaut }, soon());
+      expect(result?.region).toBe(region);
+      await finish('cut off', pictures.slice(0, 10));
+    },
+    CUT_OFF_MS,
+  );
+
+  test(
+    'restarts cut off, then finishes what it had accepted before, and goes on accepting and answering',
+    async () => {
+      let restarted: Promise<number> | undefined;
+      const restart = async (): Promise<number> => {
+        await running.system.region(region).kill();
+        const killedMs = systemClock.nowMs();
+        await running.system.region(region).start();
+        return killedMs;
+      };
+      const killAmongResults = (count: number): void => {
+        if (count >= 5) restarted ??= restart();
+      };
+      const interrupted = pictures.slice(10, 50);
+      const first = await finish('interrupted', interrupted, killAmongResults);
+      expect(Number(first.job.finishedUnixMs)).toBeGreaterThan((await restarted) ?? Number.POSITIVE_INFINITY);
+      // The key still stands for the job, and a watch from the beginning shows what the first one saw.
+      const again = await finish('interrupted', interrupted);
+      expect([again.jobId, again.answers]).toEqual([first.jobId, first.answers]);
+
+      await finish('after the restart', pictures.slice(50));
+      const alone = createClient(RecognitionService, await running.channel(region));
+      const { result } = await alone.recognize({ picture: astronaut }, soon());
+      expect(result?.region).toBe(region);
+      // Since the restart it has heard of nobody else: all this it did alone.
+      const { regions } = await createClient(RegionService, await running.channel(region)).listRegions({}, soon());
+      expect(regions.filter(({ health }) => health === RegionHealth.UP).map(({ name }) => name)).toEqual([region]);
+    },
+    CUT_OFF_MS,
+  );
 });
