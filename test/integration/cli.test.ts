@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { ensureCertificates, type Installation } from '@meridian/certificates';
 import { JobSchema, JobState, RecognitionService } from '@meridian/contracts/recognition';
 import { RegionHealth, RegionService } from '@meridian/contracts/region';
@@ -19,6 +19,9 @@ import sharp from 'sharp';
  * Goal: what users type works over real sockets with real certificates, and survives a door that goes away.
  * Method: the command line as a process; a door with canned answers in the place of scheduler and sync.
  */
+// Every command is a process of its own, and a busy machine starts one in seconds.
+jest.setTimeout(90_000);
+
 const repository = resolve(import.meta.dirname, '..', '..');
 const telemetry = startTelemetry({ service: 'test', region: 'beijing', replica: '1', sampleRatio: 0 });
 const logger = createLogger({ name: 'test', region: 'beijing', level: 'silent' });
@@ -108,6 +111,9 @@ const regionHandlers: ServiceHandlers<typeof RegionService> = {
   }),
 };
 
+/** A region that is not up. */
+const away = { scheduler: '127.0.0.1:1', sync: '127.0.0.1:1', nats: 'tls://127.0.0.1:1' };
+
 const doors: RpcServer[] = [];
 let handlers: ServiceHandlers<typeof RecognitionService>;
 let added: { manifest: string; bytes: number; role: string };
@@ -152,12 +158,13 @@ function stateHandlers(): ServiceHandlers<typeof StateService> {
   };
 }
 
-/** Opens both doors and writes where they are. @returns the scheduler's port. */
-async function openRegion(): Promise<number> {
+/** Opens both doors and writes where they are, and others. @returns the scheduler's port. */
+async function openRegion(others: Readonly<Record<string, typeof away>> = {}): Promise<number> {
   const scheduler = await openDoor('scheduler');
   const sync = await openDoor('sync');
   const regions = {
     beijing: { scheduler: `127.0.0.1:${scheduler}`, sync: `127.0.0.1:${sync}`, nats: 'tls://127.0.0.1:1' },
+    ...others,
   };
   const running = { regions, control: join(state, 'run', 'control.sock'), certificates: installation.directory };
   await writeFile(join(state, 'run', 'running.json'), JSON.stringify(running));
@@ -195,7 +202,7 @@ describe('recognize', () => {
     const annotated = join(state, 'out.jpg');
     const { code, out } = await meridian('recognize', picture, '--annotate', annotated);
     expect(out).toMatch(
-      /grey\.png\n.*\n.*\n {2}cat +87 % +0,0 – 32,32\n {2}entry beijing, ran in shanghai on w1 · 1 attempt\n {2}15 ms = queue 1 ms/,
+      /grey\.png\n.*\n.*\n {2}cat +87 % +0,0 – 32,32\n {2}entry beijing, ran in shanghai on w1 · 1 attempt · task t0\n {2}15 ms = queue 1 ms/,
     );
     expect(code).toBe(0);
     expect((await sharp(annotated).metadata()).width).toBe(64);
@@ -242,6 +249,45 @@ describe('recognize', () => {
 });
 
 describe('jobs', () => {
+  test('every region’s jobs are listed, and who did not answer; one job is asked for where its id says', async () => {
+    await openRegion({ shanghai: away });
+    const listed = await meridian('jobs', 'list');
+    expect(listed.out).toMatch(/beijing-1 +finished/);
+    expect(listed.err).toMatch(/^without its jobs: region shanghai at 127\.0\.0\.1:1: .*\n$/);
+    expect((await meridian('jobs', 'show', 'beijing-1')).code).toBe(0);
+    expect((await meridian('jobs', 'show', 'shanghai-1')).err).toMatch(/^meridian: region shanghai at/);
+  });
+
+  test('pictures without a recognition and a cancelled job end with 1; what cannot be written is said first', async () => {
+    let submitted = 0;
+    let end: Partial<typeof job> = {};
+    handlers = {
+      ...handlers,
+      submitJob: async (parts) => {
+        for await (const _ of parts);
+        submitted++;
+        return { jobId: job.jobId, accepted: true };
+      },
+      watchJob: async function* () {
+        yield { cursor: 1n, update: { case: 'job', value: { ...job, ...end } } };
+      },
+    };
+    await openRegion();
+    const ends: [end: Partial<typeof job>, problem: string][] = [
+      [{ failed: 1 }, '1 of 2 pictures have no recognition; see above'],
+      [{ state: JobState.CANCELLED }, 'job beijing-1 was cancelled'],
+    ];
+    for (const [next, problem] of ends) {
+      end = next;
+      const { code, err } = await meridian('jobs', 'watch', 'beijing-1');
+      expect([code, err]).toEqual([1, `meridian: ${problem}\n`]);
+    }
+    const output = join(state, 'no', 'results.jsonl');
+    const { code, err } = await meridian('jobs', 'submit', picture, '-o', output);
+    expect([code, err]).toEqual([1, `meridian: cannot write ${output}: there is no such file or folder\n`]);
+    expect(submitted).toBe(0);
+  });
+
   test('submit sends the folder, waits, writes each result once and sums up', async () => {
     await openRegion();
     const output = join(state, 'results.jsonl');
@@ -371,9 +417,67 @@ describe('what goes wrong is said in one line with what to do', () => {
     expect((await meridian('chaos', 'cut', 'beijing', 'shanghai')).err).toMatch(/make run/);
   });
 
+  test('files and addresses', async () => {
+    const gif = new Failure('INVALID_ARGUMENT', 'the picture is GIF', { reason: 'PICTURE_FORMAT' });
+    handlers = { ...handlers, recognize: () => Promise.reject(gif) };
+    await openRegion();
+    const table: [args: string[], problem: string][] = [
+      [['recognize', state], `${state} is a folder: \`jobs submit\` takes folders`],
+      [['recognize', picture], `${picture}: the picture is GIF`],
+      [
+        ['recognize', picture, '--annotate', join(state, 'no', 'out.jpg')],
+        `cannot write ${join(state, 'no', 'out.jpg')}: there is no such file or folder`,
+      ],
+      [['recognize', join(state, 'gone')], `cannot read ${join(state, 'gone')}: there is no such file or folder`],
+      [
+        ['jobs', 'list', '--certificates', '/nowhere'],
+        'no ca.pem, cert.pem and key.pem in /nowhere/client: is --certificates right?',
+      ],
+      [
+        ['regions', '--address', '127.0.0.1:1', '--certificates', installation.directory],
+        'nothing answers at 127.0.0.1:1: is the address right?',
+      ],
+      [
+        ['regions', '--address', 'nonsense', '--certificates', installation.directory],
+        '--address: expected host:port, got "nonsense"',
+      ],
+    ];
+    const answers = await Promise.all(table.map(([args]) => meridian(...args)));
+    expect(answers).toEqual(table.map(([, problem]) => ({ code: 1, out: '', err: `meridian: ${problem}\n` })));
+  });
+
+  test('what times out is placed once, and Ctrl-C needs no words', async () => {
+    let asked = (): void => undefined;
+    handlers = {
+      ...handlers,
+      recognize: () => {
+        asked();
+        return new Promise(() => undefined);
+      },
+    };
+    await openRegion();
+    const late = await meridian('recognize', picture, '--region', 'beijing', '--timeout-ms', '200');
+    expect(late).toMatchObject({ code: 1, out: '' });
+    expect(late.err).toMatch(
+      /^meridian: region beijing at [\d.:]+: the deadline passed [^:]*: see `\.\/meridian regions`\n$/,
+    );
+    const waiting = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const stopped = meridian('recognize', picture);
+    await waiting;
+    children.at(-1)?.kill('SIGINT');
+    expect(await stopped).toEqual({ code: 130, out: '', err: '' });
+  });
+
   test('wrong usage ends with 2', async () => {
-    expect((await meridian('jobs', 'list', '--limit', '0')).code).toBe(2);
-    expect((await meridian('events', '--since', 'yesterday')).code).toBe(2);
-    expect((await meridian('nonsense')).code).toBe(2);
+    const wrong = [
+      ['jobs', 'list', '--limit', '0'],
+      ['events', '--since', 'yesterday'],
+      ['nonsense'],
+      ['jobs', 'submit', picture, '--detach', '-o', 'x'],
+    ];
+    const answers = await Promise.all(wrong.map((args) => meridian(...args)));
+    expect(answers.map(({ code }) => code)).toEqual([2, 2, 2, 2]);
   });
 });

@@ -25,8 +25,12 @@ export async function withRegion<S extends DescService, T>(
 ): Promise<T> {
   const system = await findSystem(options);
   const region = await chooseRegion(system, options.region);
-  const tls = loadTls(join(system.certificates, identity));
-  const channel = createChannel({ address: region[door], tls, windowBytes: WINDOW_BYTES, serverRoles: [door] });
+  const channel = createChannel({
+    address: region[door],
+    tls: identityIn(system.certificates, identity),
+    windowBytes: WINDOW_BYTES,
+    serverRoles: [door],
+  });
   try {
     return await use(createClient(service, channel), region);
   } catch (error) {
@@ -36,18 +40,54 @@ export async function withRegion<S extends DescService, T>(
   }
 }
 
-/** A failure without a reason of its own comes from the transport, which does not know the region's name. */
+function identityIn(certificates: string, identity: DoorOptions<unknown>['identity']) {
+  const folder = join(certificates, identity);
+  try {
+    return loadTls(folder);
+  } catch (cause) {
+    throw new Failure('FAILED_PRECONDITION', `no ca.pem, cert.pem and key.pem in ${folder}: is --certificates right?`, {
+      reason: 'TLS_FILES_UNREADABLE',
+      cause,
+    });
+  }
+}
+
+/**
+ * A failure without a reason of its own comes from the transport, which does not know the region's name. The one that
+ * comes back has a reason: it is not changed again.
+ */
 export function withPlace(failure: Failure, region: RegionDoors, address: string): Failure {
-  const advice = TRANSPORT_ADVICE[failure.code];
-  if (advice === undefined || failure.reason !== failure.code) return failure;
-  return new Failure(failure.code, `region ${region.name} at ${address}: ${failure.message}; ${advice}`, {
+  const known = TRANSPORT[failure.code];
+  if (known === undefined || failure.reason !== failure.code) return failure;
+  const named = region.name !== address;
+  const place = named ? `region ${region.name} at ${address}` : address;
+  const advice = named ? known.advice : (known.adviceOfAddress ?? known.advice);
+  return new Failure(failure.code, `${place}: ${failure.message}; ${advice}`, {
     retryable: failure.retryable,
+    reason: known.reason,
     cause: failure,
   });
 }
 
-const TRANSPORT_ADVICE: Partial<Record<Failure['code'], string>> = {
-  UNAVAILABLE: 'see `./meridian regions`, or name another one with --region',
-  DEADLINE_EXCEEDED: 'it may be paused or overloaded, see `./meridian regions`',
-  UNAUTHENTICATED: 'it does not know this certificate, see --certificates',
+interface TransportProblem {
+  readonly reason: string;
+  readonly advice: string;
+  /** When the caller gave an address and no region. */
+  readonly adviceOfAddress?: string;
+}
+
+const TRANSPORT: Partial<Record<Failure['code'], TransportProblem>> = {
+  UNAVAILABLE: {
+    reason: 'REGION_UNREACHABLE',
+    advice: 'see `./meridian regions`, or name another one with --region',
+    adviceOfAddress: 'are the address and the certificates right?',
+  },
+  DEADLINE_EXCEEDED: {
+    reason: 'NO_ANSWER_IN_TIME',
+    advice: 'it, or the regions that may run it, may be down, paused or overloaded: see `./meridian regions`',
+  },
+  UNAUTHENTICATED: {
+    reason: 'CERTIFICATE_REFUSED',
+    advice: 'it does not know this certificate, see --certificates',
+  },
 };

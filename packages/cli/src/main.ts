@@ -19,6 +19,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   const debug = Boolean(process.env.MERIDIAN_DEBUG);
-  reportError(error, terminal, { debug, json: program.opts<{ json?: boolean }>().json === true });
+  // After Ctrl-C there is nothing to say that the user does not know.
+  if (!interrupt.signal.aborted || debug)
+    reportError(error, terminal, { debug, json: program.opts<{ json?: boolean }>().json === true });
   process.exitCode = interrupt.signal.aborted ? 130 : exitCodeOf(error);
 }

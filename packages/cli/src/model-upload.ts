@@ -7,6 +7,7 @@ import type { AddModelRequestSchema } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { canonicalJson, type Manifest, parseManifest } from '@meridian/models';
 import { parse } from 'yaml';
+import { fileFailure } from './file-failure.ts';
 
 export type AddModelPart = MessageInitShape<typeof AddModelRequestSchema>;
 
@@ -102,9 +103,11 @@ async function readWeights(path: string): Promise<WeightFile> {
 }
 
 async function found(path: string): Promise<{ size: number }> {
-  return stat(path).catch((cause) => {
-    throw new Failure('NOT_FOUND', `cannot read ${path}: is the name right?`, { cause });
+  const entry = await stat(path).catch((cause) => {
+    throw fileFailure('read', path, cause);
   });
+  if (!entry.isFile()) throw invalid(`${path} is not a file`);
+  return entry;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, extname, join, relative } from 'node:path';
 import { Failure } from '@meridian/failure';
+import { fileFailure } from './file-failure.ts';
 import type { JobPicture } from './job-submission.ts';
 
 /** The wire's bounds, refused here with a file name instead of there with an index. */
@@ -25,7 +26,7 @@ export async function listPictures(paths: readonly string[]): Promise<readonly P
   const found: PictureFile[] = [];
   for (const path of paths) {
     const entry = await stat(path).catch((cause) => {
-      throw new Failure('NOT_FOUND', `there is no file or folder ${path}`, { cause });
+      throw fileFailure('read', path, cause);
     });
     found.push(...(entry.isDirectory() ? await listFolder(path) : [{ path, name: basename(path) }]));
   }
@@ -37,34 +38,54 @@ export async function listPictures(paths: readonly string[]): Promise<readonly P
 }
 
 async function listFolder(folder: string): Promise<PictureFile[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile() && PICTURE_EXTENSIONS.has(extname(entry.name).toLowerCase()))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort()
-    .map((path) => ({ path, name: relative(folder, path) }));
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((cause) => {
+    throw fileFailure('read', folder, cause);
+  });
+  const paths: string[] = [];
+  for (const entry of entries) {
+    if (!PICTURE_EXTENSIONS.has(extname(entry.name).toLowerCase())) continue;
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile() || (entry.isSymbolicLink() && (await leadsToFile(path)))) paths.push(path);
+  }
+  return paths.sort().map((path) => ({ path, name: relative(folder, path) }));
+}
+
+function leadsToFile(link: string): Promise<boolean> {
+  return stat(link).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
 }
 
 /** @throws Failure naming the file when it cannot be read, is empty or too large. */
 export async function readPicture(path: string): Promise<Buffer> {
   await checkedSize(path);
-  return readFile(path);
+  return readFile(path).catch((cause) => {
+    throw fileFailure('read', path, cause);
+  });
 }
 
 /** Reads the file once for its digest, and again whenever it is sent. @throws like {@link readPicture}. */
 export async function openPicture({ path, name }: PictureFile): Promise<JobPicture> {
   const sizeBytes = await checkedSize(path);
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, READ)) hash.update(chunk as Buffer);
+  try {
+    for await (const chunk of createReadStream(path, READ)) hash.update(chunk as Buffer);
+  } catch (cause) {
+    throw fileFailure('read', path, cause);
+  }
   return { name: shorten(name), digest: hash.digest(), sizeBytes, read: () => createReadStream(path, READ) };
 }
 
 const READ = { highWaterMark: 256 * 1024 };
 
 async function checkedSize(path: string): Promise<number> {
-  const { size } = await stat(path).catch((cause) => {
-    throw new Failure('NOT_FOUND', `cannot read ${path}: is the name right?`, { cause });
+  const entry = await stat(path).catch((cause) => {
+    throw fileFailure('read', path, cause);
   });
+  if (entry.isDirectory())
+    throw new Failure('INVALID_ARGUMENT', `${path} is a folder: \`jobs submit\` takes folders`, { reason: 'FILE' });
+  const { size } = entry;
   if (size === 0) throw new Failure('INVALID_ARGUMENT', `${path} is empty`, { reason: 'PICTURE_EMPTY' });
   if (size <= PICTURE_BYTES_MAX) return size;
   throw new Failure('INVALID_ARGUMENT', `${path} has ${size} bytes, a picture at most ${PICTURE_BYTES_MAX}`, {

@@ -42,6 +42,7 @@ describe('findSystem', () => {
 
   test('takes an address, which needs certificates', async () => {
     await expect(findSystem({ state, address: '[::1]:9' })).rejects.toThrow(/--certificates/);
+    await expect(findSystem({ state, address: 'nonsense', certificates: '/c' })).rejects.toThrow(/host:port/);
     expect(await findSystem({ state, address: '[::1]:9', certificates: '/c', region: 'tokyo' })).toEqual({
       regions: [{ name: 'tokyo', scheduler: '[::1]:9', sync: '[::1]:9', nats: 'tls://[::1]:9' }],
       certificates: '/c',
@@ -58,7 +59,9 @@ test('without a name the first region that answers is taken; a wrong name lists 
   expect((await chooseRegion(system)).name).toBe('up');
   expect((await chooseRegion(system, 'down')).name).toBe('down');
   await expect(chooseRegion(system, 'tokyo')).rejects.toThrow(/"tokyo".*down, up/);
-  await expect(chooseRegion({ ...system, regions: [doors('down', 1)] })).rejects.toThrow(/no region answers \(down\)/);
+  const down = { ...system, regions: [doors('down', 1)] };
+  await expect(chooseRegion({ ...down, control: '/c' })).rejects.toThrow(/no region answers \(down\).*make run/);
+  await expect(chooseRegion(down)).rejects.toThrow(/nothing answers at down: is the address right/);
 });
 
 describe('askLocalRun', () => {

@@ -59,10 +59,14 @@ export async function findSystem(options: SystemOptions): Promise<RunningSystem>
   };
 }
 
+const HOST_PORT = /^.+:\d{1,5}$/;
+
 /** At an explicit address every door is taken to be: a caller names the one that its command talks to. */
 function systemAt(address: string, options: SystemOptions): RunningSystem {
   if (options.certificates === undefined)
     throw new Failure('INVALID_ARGUMENT', '--address needs --certificates DIR, the folder with client/ and operator/');
+  if (!HOST_PORT.test(address))
+    throw new Failure('INVALID_ARGUMENT', `--address: expected host:port, got ${JSON.stringify(address)}`);
   const name = options.region ?? address;
   const doors = { name, scheduler: address, sync: address, nats: `tls://${address}` };
   return { regions: [doors], certificates: options.certificates };
@@ -90,6 +94,8 @@ export async function chooseRegion(system: RunningSystem, name?: string): Promis
     });
   }
   for (const region of system.regions) if (await opens(region.scheduler)) return region;
+  if (system.control === undefined)
+    throw new Failure('UNAVAILABLE', `nothing answers at ${known}: is the address right?`, { reason: 'NOT_RUNNING' });
   throw new Failure('UNAVAILABLE', `no region answers (${known}): is \`make run\` still running?`, {
     reason: 'NOT_RUNNING',
   });
@@ -101,8 +107,10 @@ const OPENS_TIMEOUT_MS = 1_000;
 function opens(address: string): Promise<boolean> {
   const split = address.lastIndexOf(':');
   const host = address.slice(0, split).replace(/^\[|\]$/g, '');
+  const port = Number(address.slice(split + 1));
+  if (port > 65_535) return Promise.resolve(false);
   return new Promise((resolve) => {
-    const socket = connect({ host, port: Number(address.slice(split + 1)), timeout: OPENS_TIMEOUT_MS });
+    const socket = connect({ host, port, timeout: OPENS_TIMEOUT_MS });
     const settle = (open: boolean) => {
       socket.destroy();
       resolve(open);

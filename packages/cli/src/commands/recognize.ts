@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import { RecognitionService, type RecognizeResponse } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
 import type { RpcClient } from '@meridian/rpc';
 import { backoffMs } from '@meridian/runtime';
 import type { Command } from 'commander';
+import { annotationPaths } from '../annotation-paths.ts';
 import { withPlace, withRegion } from '../connection.ts';
+import { someFailed } from '../exit.ts';
 import { formatRecognition } from '../format/recognition.ts';
 import { resultJson } from '../json.ts';
 import { readPicture } from '../picture-file.ts';
 import type { RegionDoors } from '../running-system.ts';
-import { print, printJson } from '../terminal.ts';
+import { note, print, printJson } from '../terminal.ts';
 import { type CommandContext, type GlobalOptions, optionsOf, wholeNumber } from './context.ts';
 import { addRequestOptions, type RequestOptions, requestFields } from './request-options.ts';
 
@@ -23,8 +23,11 @@ interface RecognizeOptions extends RequestOptions {
 /** Enough to keep several regions busy; each holds one picture in memory. */
 const CONCURRENCY = 8;
 const FILES_MAX = 1_000;
-const ATTEMPTS_MAX = 5;
+/** About ten seconds: a process that was killed is back in a few. */
+const ATTEMPTS_MAX = 12;
 const BACKOFF = { initialMs: 100, maxMs: 2_000 };
+/** Attempts in vain after which the user is told why nothing happens, once. */
+const ATTEMPTS_UNTOLD = 3;
 
 export function addRecognizeCommand(program: Command, context: CommandContext): void {
   const command = program
@@ -37,13 +40,22 @@ export function addRecognizeCommand(program: Command, context: CommandContext): 
     const options = optionsOf<RecognizeOptions>(command);
     if (files.length > FILES_MAX)
       throw new Failure('INVALID_ARGUMENT', `${files.length} files; for more than ${FILES_MAX} use \`jobs submit\``);
-    if (options.annotate !== undefined && files.length > 1) await mkdir(options.annotate, { recursive: true });
-    await withRegion(
-      options,
-      { service: RecognitionService, door: 'scheduler', identity: 'client' },
-      (client, region) => recognizeAll(files, options, context, client, region),
+    const drawings = options.annotate === undefined ? new Map() : await annotationPaths(options.annotate, files);
+    const door = { service: RecognitionService, door: 'scheduler', identity: 'client' } as const;
+    await withRegion(options, door, (client, region) =>
+      recognizeAll(files, { ...context, options, drawings, client, region, told: false }),
     );
   });
+}
+
+/** One run of the command. */
+interface Run extends CommandContext {
+  readonly options: RecognizeOptions & GlobalOptions;
+  readonly drawings: ReadonlyMap<string, string>;
+  readonly client: RpcClient<typeof RecognitionService>;
+  readonly region: RegionDoors;
+  /** The user knows that a picture is tried again. */
+  told: boolean;
 }
 
 type Answer = { readonly file: string; readonly picture: Buffer | undefined } & (
@@ -51,61 +63,54 @@ type Answer = { readonly file: string; readonly picture: Buffer | undefined } & 
   | { readonly failure: Failure }
 );
 
-async function recognizeAll(
-  files: readonly string[],
-  options: RecognizeOptions & GlobalOptions,
-  context: CommandContext,
-  client: RpcClient<typeof RecognitionService>,
-  region: RegionDoors,
-): Promise<void> {
+async function recognizeAll(files: readonly string[], run: Run): Promise<void> {
   let failed = 0;
   let lastFailure: Failure | undefined;
   const waiting: Promise<Answer>[] = [];
   const show = async () => {
     const answer = await waiting.shift();
+    if (run.signal.aborted) throw new Failure('CANCELLED', 'stopped');
     if (answer === undefined) return;
-    const failure = await report(answer, files.length, options, context);
+    const failure = await report(answer, files.length, run);
     if (failure === undefined) return;
     failed++;
     lastFailure = failure;
   };
   for (const file of files) {
-    waiting.push(recognizeFile(file, options, context, client, region));
+    waiting.push(recognizeFile(file, run));
     if (waiting.length >= CONCURRENCY) await show();
   }
   while (waiting.length > 0) await show();
   if (lastFailure === undefined) return;
-  if (files.length === 1) throw lastFailure;
-  throw new Failure('INTERNAL', `${failed} of ${files.length} pictures have no recognition; see above`, {
-    reason: 'SOME_FAILED',
-  });
+  if (files.length === 1) throw withFile(lastFailure, files[0] ?? '');
+  throw someFailed(failed, files.length);
 }
 
-async function recognizeFile(
-  file: string,
-  options: RecognizeOptions,
-  context: CommandContext,
-  client: RpcClient<typeof RecognitionService>,
-  region: RegionDoors,
-): Promise<Answer> {
+async function recognizeFile(file: string, run: Run): Promise<Answer> {
   let picture: Buffer | undefined;
   try {
     picture = await readPicture(file);
-    const request = { ...requestFields(options), picture, idempotencyKey: randomUUID() };
-    return { file, picture, response: await recognizeOnce(request, options.timeoutMs, context, client) };
+    const request = { ...requestFields(run.options), picture, idempotencyKey: randomUUID() };
+    return { file, picture, response: await recognizeOnce(request, run) };
   } catch (error) {
-    return { file, picture, failure: withPlace(Failure.from(error), region, region.scheduler) };
+    return { file, picture, failure: withPlace(Failure.from(error), run.region, run.region.scheduler) };
   }
+}
+
+/** What a region says of a picture does not name the file. */
+function withFile(failure: Failure, file: string): Failure {
+  if (!failure.reason.startsWith('PICTURE_') || failure.message.startsWith(file)) return failure;
+  const { code, reason, retryable } = failure;
+  return new Failure(code, `${file}: ${failure.message}`, { reason, retryable, cause: failure });
 }
 
 /** Unary recognitions are not durable: after a lost connection the same key is tried again, within the deadline. */
 async function recognizeOnce(
   request: Parameters<RpcClient<typeof RecognitionService>['recognize']>[0],
-  timeoutMs: number,
-  { clock, random, signal }: CommandContext,
-  client: RpcClient<typeof RecognitionService>,
+  run: Run,
 ): Promise<RecognizeResponse> {
-  const deadlineMs = clock.nowMs() + timeoutMs;
+  const { client, clock, random, region, signal, terminal } = run;
+  const deadlineMs = clock.nowMs() + run.options.timeoutMs;
   for (let attempt = 0; ; attempt++) {
     try {
       return await client.recognize(request, { deadlineMs, signal });
@@ -114,18 +119,18 @@ async function recognizeOnce(
       const delayMs = Math.max(backoffMs(attempt, BACKOFF, random), failure.retryDelayMs ?? 0);
       const late = clock.nowMs() + delayMs >= deadlineMs;
       if (!failure.retryable || signal.aborted || late || attempt + 1 >= ATTEMPTS_MAX) throw failure;
+      if (attempt >= ATTEMPTS_UNTOLD && !run.told) {
+        run.told = true;
+        note(terminal, `${region.name}: ${failure.message}; trying again`);
+      }
       await clock.sleep(delayMs, signal);
     }
   }
 }
 
 /** Prints one answer. @returns its failure, when it is one. */
-async function report(
-  answer: Answer,
-  files: number,
-  options: RecognizeOptions & GlobalOptions,
-  { terminal }: CommandContext,
-): Promise<Failure | undefined> {
+async function report(answer: Answer, files: number, run: Run): Promise<Failure | undefined> {
+  const { options, terminal } = run;
   const { file } = answer;
   if ('failure' in answer) {
     const { code, reason, message, retryable } = answer.failure;
@@ -142,11 +147,11 @@ async function report(
     const { code, reason, message } = result.outcome.value;
     return new Failure('INTERNAL', `${file}: ${code}: ${message}`, { reason });
   }
-  if (options.annotate !== undefined && answer.picture !== undefined && result.outcome.case === 'recognition') {
-    const path = files > 1 ? join(options.annotate, `${basename(file)}.jpg`) : options.annotate;
+  const drawing = run.drawings.get(file);
+  if (drawing !== undefined && answer.picture !== undefined && result.outcome.case === 'recognition') {
     // Loaded here because starting the image library takes longer than the rest of a command.
     const { writeAnnotated } = await import('../annotated-picture.ts');
-    await writeAnnotated(answer.picture, result.outcome.value, path);
+    await writeAnnotated(answer.picture, result.outcome.value, drawing);
   }
   return undefined;
 }

@@ -14,7 +14,11 @@ const job = create(JobSchema, {
   finishedUnixMs: 1_000_000_002_000n,
 });
 const ran = (region: string, totalMs: number, attempts: number) =>
-  create(TaskResultSchema, { region, attempts, timings: { totalMs }, outcome: { case: 'recognition', value: {} } });
+  create(TaskResultSchema, {
+    ...{ taskId: `beijing-1/${region}`, region, attempts },
+    timings: { totalMs },
+    outcome: { case: 'recognition', value: {} },
+  });
 const failed = (index: number) =>
   create(TaskResultSchema, {
     index,
@@ -32,8 +36,9 @@ describe('JobTally', () => {
     expect(lines[0]).toBe(
       'job beijing-1 finished: 2 of 13 recognised, 11 failed, 1 placed more than once in 2,000 ms, 1 pictures/s',
     );
-    expect(lines[3]).toMatch(/^beijing +1 +100 ms +100 ms +100 ms$/);
-    expect(lines[4]).toMatch(/^shanghai +1 +300 ms/);
+    expect(lines[1]).toBe('  to see the attempts of one of them: ./meridian trace beijing-1/shanghai');
+    expect(lines[4]).toMatch(/^beijing +1 +100 ms +100 ms +100 ms$/);
+    expect(lines[5]).toMatch(/^shanghai +1 +300 ms/);
     expect(lines.at(-1)).toBe('  … and 1 more');
     expect(lines.at(-2)).toBe('  picture 9: INVALID_ARGUMENT / PICTURE_FORMAT: not a picture');
   });

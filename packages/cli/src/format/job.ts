@@ -38,16 +38,21 @@ export class JobTally {
   readonly #regions = new Map<string, number[]>();
   readonly #failures: string[] = [];
   #again = 0;
+  #againTask = '';
   succeeded = 0;
   failed = 0;
 
   add(result: TaskResult): void {
-    if (result.attempts > 1) this.#again++;
+    if (result.attempts > 1) {
+      this.#again++;
+      this.#againTask ||= result.taskId;
+    }
     if (result.outcome.case === 'error') {
       this.failed++;
       const { code, reason, message } = result.outcome.value;
+      const what = reason === '' || reason === code ? code : `${code} / ${reason}`;
       if (this.#failures.length < FAILURES_SHOWN_MAX)
-        this.#failures.push(`  ${result.pictureName || `picture ${result.index}`}: ${code} / ${reason}: ${message}`);
+        this.#failures.push(`  ${result.pictureName || `picture ${result.index}`}: ${what}: ${message}`);
       return;
     }
     this.succeeded++;
@@ -67,7 +72,9 @@ export class JobTally {
       tookMs > 0 ? ` in ${formatMs(tookMs)}, ${formatNumber((job.succeeded * 1_000) / tookMs)} pictures/s` : '';
     const again = this.#again === 0 ? '' : `, ${this.#again} placed more than once`;
     const head = `job ${job.jobId} ${jobState(job)}: ${job.succeeded} of ${job.tasks} recognised, ${job.failed} failed${again}${rate}`;
-    return [head, ...this.#regionLines(), ...this.#failureLines()].join('\n');
+    const trace =
+      this.#againTask === '' ? [] : [`  to see the attempts of one of them: ./meridian trace ${this.#againTask}`];
+    return [head, ...trace, ...this.#regionLines(), ...this.#failureLines()].join('\n');
   }
 
   #regionLines(): string[] {

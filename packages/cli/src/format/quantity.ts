@@ -48,6 +48,11 @@ export function formatDateTime(unixMs: number): string {
   return `${day.join('-')} ${formatTime(unixMs).slice(0, 8)}`;
 }
 
+/** `1 picture`, `2 pictures`. */
+export function countOf(count: number, noun: string): string {
+  return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** First characters of a digest: enough to tell versions apart, and what is printed can be searched for. */
 export function shortDigest(digest: string | Uint8Array): string {
   const text = typeof digest === 'string' ? digest.replace(/^sha256:/, '') : Buffer.from(digest).toString('hex');

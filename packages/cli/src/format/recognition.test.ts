@@ -4,6 +4,7 @@ import { TaskResultSchema } from '@meridian/contracts/recognition';
 import { formatRecognition } from './recognition.ts';
 
 const common = {
+  taskId: 'beijing-scheduler-1-7',
   entryRegion: 'beijing',
   region: 'shanghai',
   worker: 'shanghai/1',
@@ -34,7 +35,7 @@ describe('formatRecognition', () => {
         '  ───────────  ─────  ───────────────────────',
         '  person        91 %  128,0 – 384,256',
         '  line “NASA”   50 %  –',
-        '  entry beijing, ran in shanghai on shanghai/1 · 2 attempts · centernet-320',
+        '  entry beijing, ran in shanghai on shanghai/1 · 2 attempts · centernet-320 · task beijing-scheduler-1-7',
         '  137 ms = queue 26 ms + transfer 51.2 ms + decode 4.5 ms + inference 30 ms + return 25.1 ms',
       ].join('\n'),
     );

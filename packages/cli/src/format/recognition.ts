@@ -7,7 +7,7 @@ const OBJECTS_SHOWN_MAX = 20;
 
 /**
  * One result for people: the objects with scores and boxes in pixels, which region took the picture in and which ran
- * it, the attempts, and where the milliseconds went.
+ * it, the attempts, the task's id for `trace`, and where the milliseconds went.
  */
 export function formatRecognition(result: TaskResult): string {
   return [...outcomeLines(result), routeLine(result), ...timingLines(result.timings)]
@@ -50,7 +50,8 @@ function routeLine(result: TaskResult): string {
   const worker = result.worker === '' ? '' : ` on ${result.worker}`;
   const attempts = `${result.attempts} attempt${result.attempts === 1 ? '' : 's'}`;
   const model = result.model === '' ? '' : ` · ${result.model}`;
-  return `entry ${result.entryRegion}${ran}${worker} · ${attempts}${model}`;
+  const task = result.taskId === '' ? '' : ` · task ${result.taskId}`;
+  return `entry ${result.entryRegion}${ran}${worker} · ${attempts}${model}${task}`;
 }
 
 function timingLines(timings: Timings | undefined): string[] {

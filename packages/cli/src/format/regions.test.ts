@@ -21,6 +21,6 @@ test('regions with names for the models that are known', () => {
       .slice(3),
   ).toEqual([
     'beijing   up               –            0         1        1  cdcdcdcdcdcd centernet-320',
-    'shanghai  down       50.2 ms            0         0        0  –',
+    'shanghai  down       50.2 ms            –         0        –  –',
   ]);
 });

@@ -17,13 +17,15 @@ export function formatRegions(
   regions: readonly RegionView[],
   modelNames: ReadonlyMap<string, string>,
 ): string {
+  // What a region that is down said last is not what it has now.
+  const now = ({ health }: RegionView, value: number) => (health === RegionHealth.DOWN ? '–' : formatNumber(value));
   const rows = regions.map((region) => [
     region.name,
     HEALTH[region.health] ?? 'unknown',
     region.name === observer ? '–' : formatMs(region.roundTripMs),
-    formatNumber(region.outstanding),
+    now(region, region.outstanding),
     formatNumber(region.capacity),
-    formatNumber(region.workers),
+    now(region, region.workers),
     region.modelDigests
       .map((digest) => modelNames.get(digest) ?? shortDigest(digest))
       .sort()
