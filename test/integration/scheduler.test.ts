@@ -87,6 +87,8 @@ describe('a call', () => {
     const picture = aPicture(1);
     expect(await reasonOf({ picture: new Uint8Array() })).toBe('INVALID_ARGUMENT PICTURE_EMPTY');
     expect(await reasonOf({ picture: Buffer.from('GIF89a……') })).toBe('INVALID_ARGUMENT PICTURE_FORMAT');
+    const gif = await failureOf(door.recognize({ picture: Buffer.from('GIF89a……') }, soon));
+    expect(gif.message).toBe('the picture is GIF; JPEG, PNG, WebP are accepted: convert it first');
     expect(await reasonOf({ picture: aPicture(1, 16 * 2 ** 20 + 1) })).toBe('INVALID_ARGUMENT PICTURE_TOO_LARGE');
     expect(await reasonOf({ picture, model: 'nope' })).toBe('NOT_FOUND MODEL_UNKNOWN');
     expect(await reasonOf({ picture, residency: { regions: ['atlantis'] } })).toBe('NOT_FOUND REGION_UNKNOWN');

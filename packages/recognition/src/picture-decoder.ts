@@ -1,8 +1,8 @@
+import { detectFormat, formatRefusal, isAccepted } from '@meridian/contracts/picture-format';
 import { assert, Failure } from '@meridian/failure';
 import type { InputSpec } from '@meridian/models';
 import sharp, { type Sharp } from 'sharp';
 import { type Placement, placementOf, type Size } from './geometry.ts';
-import { ACCEPTED_FORMATS, detectFormat, isAccepted } from './picture-format.ts';
 
 /**
  * Turns hostile bytes into pixels.
@@ -167,10 +167,7 @@ function requireAcceptable(bytes: Uint8Array): void {
     throw refusal('PICTURE_TOO_LARGE', message, { bytesMax: String(PICTURE_BYTES_MAX) });
   }
   const format = detectFormat(bytes);
-  if (!isAccepted(format)) {
-    const found = format === undefined ? 'the bytes are of no known picture format' : `the picture is ${format}`;
-    throw refusal('PICTURE_FORMAT', `${found}; ${ACCEPTED_FORMATS.join(', ')} are accepted: convert it first`);
-  }
+  if (!isAccepted(format)) throw refusal('PICTURE_FORMAT', formatRefusal(format));
   // PNG alone has no limit of its own; its size is at a fixed place, so it is checked before decoding starts.
   if (format !== 'PNG' || bytes.byteLength < 24) return;
   const view = new DataView(bytes.buffer, bytes.byteOffset);

@@ -1,6 +1,6 @@
 /** What the first bytes of a file say it is. Only the first three are ever handed to a decoder. */
 export type PictureFormat = 'JPEG' | 'PNG' | 'WebP';
-export const ACCEPTED_FORMATS: readonly PictureFormat[] = ['JPEG', 'PNG', 'WebP'];
+const ACCEPTED_FORMATS: readonly PictureFormat[] = ['JPEG', 'PNG', 'WebP'];
 
 const SIGNATURES: readonly { readonly name: string; readonly offset: number; readonly bytes: string }[] = [
   { name: 'JPEG', offset: 0, bytes: '\xff\xd8\xff' },
@@ -25,6 +25,12 @@ const TEXT_PROBE_BYTES = 512;
 
 export function isAccepted(format: string | undefined): format is PictureFormat {
   return ACCEPTED_FORMATS.some((accepted) => accepted === format);
+}
+
+/** What to tell the sender of a format that is not taken. */
+export function formatRefusal(format: string | undefined): string {
+  const found = format === undefined ? 'the bytes are of no known picture format' : `the picture is ${format}`;
+  return `${found}; ${ACCEPTED_FORMATS.join(', ')} are accepted: convert it first`;
 }
 
 /** The format's name, undefined when the bytes are of no known picture format. */
