@@ -16,6 +16,9 @@ const MODELS = [
   { name: 'blazeface', metric: 'blazeface_cpu_bare_over_total_ratio', goal: '' },
 ] as const;
 
+/** Pictures over one RecognizeStream, as a client with many sends them; or a Recognize call for each. */
+const METHODS = ['stream', 'calls'] as const;
+
 interface Cost {
   readonly cpuMs: number;
   readonly wallMs: number;
@@ -30,7 +33,8 @@ interface WholeCost extends Cost {
 
 /**
  * CPU of the bare loop ÷ CPU of the whole path: every process of one region, children, broker and load generator, first
- * to last picture, with TLS and default tracing. Interleaved rounds; the median of their ratios.
+ * to last picture, with TLS and default tracing. Interleaved rounds; the median of their ratios. The pictures go over one
+ * RecognizeStream; what they cost as calls of their own is measured beside it.
  */
 export async function path(): Promise<boolean> {
   const startedAt = new Date();
@@ -62,16 +66,16 @@ async function compare(running: RunningSystem, folder: string, model: (typeof MO
   );
   try {
     await roundOf(bare);
-    await wholeRound(running, load);
-    const ratios: number[] = [];
-    const costs: { bare: Cost; whole: WholeCost }[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      const cost = { bare: await roundOf(bare), whole: await wholeRound(running, load) };
-      costs.push(cost);
-      ratios.push(cost.bare.cpuMs / cost.whole.cpuMs);
-    }
-    const each = (pick: (cost: { bare: Cost; whole: WholeCost }) => number): number =>
-      median(costs.map(pick)) / PICTURES;
+    for (const method of METHODS) await wholeRound(running, load, method);
+    const costs: { bare: Cost; whole: WholeCost; calls: WholeCost }[] = [];
+    for (let round = 0; round < ROUNDS; round++)
+      costs.push({
+        bare: await roundOf(bare),
+        whole: await wholeRound(running, load, 'stream'),
+        calls: await wholeRound(running, load, 'calls'),
+      });
+    const ratios = costs.map(({ bare: { cpuMs }, whole }) => cpuMs / whole.cpuMs);
+    const each = (pick: (cost: (typeof costs)[number]) => number): number => median(costs.map(pick)) / PICTURES;
     const names = Object.keys(costs[0]?.whole.parts ?? {});
     const parts = Object.fromEntries(names.map((name) => [name, each((cost) => cost.whole.parts[name] ?? 0)]));
     const prefix = model.metric.replace('_cpu_bare_over_total_ratio', '');
@@ -89,6 +93,13 @@ async function compare(running: RunningSystem, folder: string, model: (typeof MO
         unit: 'ms',
         goal: '',
         peers: { bare: each((cost) => cost.bare.cpuMs), ...parts },
+      },
+      {
+        metric: `${prefix}_calls_cpu_bare_over_total_ratio`,
+        value: median(costs.map(({ bare: { cpuMs }, calls }) => cpuMs / calls.cpuMs)),
+        unit: 'ratio',
+        goal: '',
+        peers: {},
       },
       {
         metric: `${prefix}_wall_per_picture_ms`,
@@ -120,20 +131,24 @@ async function ended(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-async function roundOf(child: ChildProcess): Promise<Cost> {
+async function roundOf(child: ChildProcess, order: object = {}): Promise<Cost> {
   const failed = new AbortController();
   const exited = () => failed.abort(new Error('the process of a round has ended'));
   child.once('exit', exited);
   const answer = once(child, 'message', { signal: failed.signal });
-  child.send({});
+  child.send(order);
   const [cost] = await answer;
   child.off('exit', exited);
   return cost;
 }
 
-async function wholeRound(running: RunningSystem, load: ChildProcess): Promise<WholeCost> {
+async function wholeRound(
+  running: RunningSystem,
+  load: ChildProcess,
+  method: (typeof METHODS)[number],
+): Promise<WholeCost> {
   const before = await cpuByProcess(running);
-  const cost = await roundOf(load);
+  const cost = await roundOf(load, { method });
   const after = await cpuByProcess(running);
   const parts = {
     ...Object.fromEntries(Object.entries(after).map(([name, cpuMs]) => [name, cpuMs - (before[name] ?? 0)])),

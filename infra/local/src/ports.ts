@@ -56,13 +56,13 @@ function isFree(port: number): Promise<boolean> {
  * Below the ports that Linux, macOS and Windows give to outgoing connections: one of those can take the port of a process
  * that is down for a moment, and a client that goes on dialling a dead port there can even connect to itself.
  */
-const PORT_MIN = 20_000;
-const PORT_MAX = 32_768;
+const PORTS_FROM = 20_000;
+const PORTS_BELOW = 32_768;
 
 /** A loopback port on which nobody listens now. */
 export async function freePort(taken: ReadonlySet<number> = new Set()): Promise<number> {
   for (;;) {
-    const port = randomInt(PORT_MIN, PORT_MAX);
+    const port = randomInt(PORTS_FROM, PORTS_BELOW);
     if (!taken.has(port) && (await isFree(port))) return port;
   }
 }
