@@ -116,6 +116,7 @@ const away = { scheduler: '127.0.0.1:1', sync: '127.0.0.1:1', nats: 'tls://127.0
 
 const doors: RpcServer[] = [];
 let handlers: ServiceHandlers<typeof RecognitionService>;
+let problem: string;
 let added: { manifest: string; bytes: number; role: string };
 
 async function openDoor(role: 'scheduler' | 'sync', listen = '127.0.0.1:0'): Promise<number> {
@@ -145,7 +146,12 @@ function stateHandlers(): ServiceHandlers<typeof StateService> {
     readBlob: () => refuse(),
     reportReady: () => Promise.reject(new Failure('FAILED_PRECONDITION', 'not part of this test')),
     listModels: async () => ({
-      models: [{ name: 'centernet-320', modelDigest: digest, manifest: '{}', readyRegions: ['beijing'] }],
+      models: [
+        {
+          ...{ name: 'centernet-320', modelDigest: digest, manifest: '{}', problem },
+          readyRegions: problem === '' ? ['beijing'] : [],
+        },
+      ],
     }),
     addModel: async (parts, { peer }) => {
       added = { manifest: '', bytes: 0, role: peer.role };
@@ -189,6 +195,7 @@ async function meridian(...args: string[]): Promise<{ code: number; out: string;
 }
 
 beforeEach(() => {
+  problem = '';
   handlers = recognitionHandlers();
 });
 afterEach(async () => {
@@ -390,8 +397,17 @@ describe('models, regions, trace', () => {
     const weights = join(state, 'own.onnx');
     await writeFile(weights, 'weights');
     const { code, out } = await meridian('models', 'add', weights, '--manifest', manifest);
-    expect([code, out]).toEqual([0, 'own abababababab is in the catalogue of beijing; see `models list`\n']);
+    expect([code, out]).toEqual([0, 'own abababababab can be run in beijing\n']);
     expect(added).toMatchObject({ bytes: 7, role: 'operator', manifest: expect.stringContaining('"file":"own.onnx"') });
+    problem = 'the manifest names input x, the model has y';
+    expect((await meridian('models', 'list')).out).toMatch(
+      /^beijing cannot run centernet-320: the manifest names input x/m,
+    );
+    const refused = await meridian('models', 'add', weights, '--manifest', manifest);
+    expect([refused.code, refused.out]).toEqual([1, '']);
+    expect(refused.err).toContain(`meridian: own is in the catalogue, but beijing cannot run it: ${problem}\n`);
+    const detached = await meridian('models', 'add', weights, '--manifest', manifest, '--detach');
+    expect([detached.code, detached.err]).toEqual([0, '']);
   });
 
   test('regions show health and model names; a trace shows its waterfall and who could not be asked', async () => {

@@ -159,11 +159,19 @@ describe('three regions', () => {
   test('a region is ready for a model once one of its workers says so', async () => {
     const modelDigestSmall = replica('shanghai').model('small')?.digest ?? '';
     const worker = sync('shanghai').client('worker');
+    const problemOf = async (region: (typeof REGIONS)[number]) => {
+      const { models } = await sync(region).client('client').listModels({});
+      return models.find(({ name }) => name === 'small')?.problem;
+    };
+    const problem = 'the manifest names input x, the model has y';
+    await worker.reportReady({ modelDigest: modelDigestSmall, worker: 'w1', ready: false, problem });
+    expect([await problemOf('shanghai'), await problemOf('beijing')]).toEqual([problem, '']);
     await worker.reportReady({ modelDigest: modelDigestSmall, worker: 'w1', ready: true });
     await until(() => replica('guangzhou').readyRegions(modelDigestSmall).has('shanghai') || 'not ready yet');
     const { models } = await sync('beijing').client('client').listModels({});
     await until(() => replica('beijing').readyRegions(modelDigestSmall).has('shanghai') || 'not ready yet');
     expect(models.map(({ name }) => name)).toEqual(['added', 'large', 'small']);
+    expect(await problemOf('shanghai')).toBe('');
     expect(
       await failureOf(worker.reportReady({ modelDigest: `sha256:${'0'.repeat(64)}`, worker: 'w1', ready: true })),
     ).toMatchObject({ reason: 'MODEL_UNKNOWN' });

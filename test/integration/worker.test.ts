@@ -6,7 +6,7 @@ import { HybridLogicalClock, VersionVector } from '@meridian/causality';
 import { type PriorityClassName, subject } from '@meridian/contracts';
 import { PriorityClass } from '@meridian/contracts/recognition';
 import { connectNats, Emitter, type MessageBus, NatsAdmin } from '@meridian/messaging';
-import { type CatalogueModel, ensureCatalogue } from '@meridian/models';
+import { type CatalogueModel, ensureCatalogue, modelDigest, parseManifest } from '@meridian/models';
 import { loadTls } from '@meridian/rpc';
 import { createLogger, type FinishedSpan, systemClock } from '@meridian/runtime';
 import { formatTopology } from '@meridian/topology';
@@ -28,6 +28,8 @@ let directory: string;
 let brokers: RegionBrokers;
 let bus: MessageBus;
 let models: CatalogueModel[];
+/** Its manifest names an input that its graph does not have. */
+let misfit: CatalogueModel;
 let sync: ScriptedSync;
 let owner: ScriptedOwner;
 let remote: ScriptedOwner;
@@ -49,6 +51,7 @@ beforeAll(async () => {
   bus = await connectNats({ ...dial('scheduler'), emitter, meter: createNoopMeter() });
   const catalogue = await ensureCatalogue({ directory: path.join(directory, 'models') });
   models = catalogue.filter(({ name }) => name === 'centernet-320' || name === 'blazeface');
+  misfit = misfitOf(models.find(({ name }) => name === 'blazeface'));
   photo = await sharp({ create: { width: 640, height: 400, channels: 3, background: '#864' } })
     .jpeg()
     .toBuffer();
@@ -58,7 +61,7 @@ beforeEach(async () => {
   const { scheduler, sync: syncFiles } = brokers.of('beijing').credentials.certificates;
   owner = new ScriptedOwner(loadTls(scheduler));
   remote = new ScriptedOwner(loadTls(scheduler));
-  sync = new ScriptedSync(loadTls(syncFiles), models);
+  sync = new ScriptedSync(loadTls(syncFiles), [...models, misfit]);
   owner.pictures.set('*', photo);
   remote.pictures.set('*', photo);
   await Promise.all([owner.start(), remote.start(), sync.start()]);
@@ -114,6 +117,14 @@ async function startWorker(): Promise<WorkerProcess> {
   await started.ready;
   await until(() => owner.attachments.length > before && sync.ready.size === models.length, 30_000);
   return started;
+}
+
+function misfitOf(model: CatalogueModel | undefined): CatalogueModel {
+  const part = model?.manifest.parts.model;
+  if (model === undefined || part === undefined) throw new Error('no model to spoil');
+  const parts = { model: { ...part, input: { ...part.input, name: 'pixels' } } };
+  const manifest = parseManifest({ ...model.manifest, name: 'misfit', parts });
+  return { ...model, name: 'misfit', manifest, digest: modelDigest(manifest) };
 }
 
 interface TaskOptions {
@@ -339,6 +350,14 @@ describe('SIGTERM', () => {
     if (result !== undefined) owner.attachments[0]?.send(acknowledgement(result));
     expect(await worker.exited).toBe(0);
     await emptied();
+  });
+
+  test('a model whose manifest does not fit holds up no other, and is reported with what the graph has', async () => {
+    await until(() => sync.problems.size > 0 || `no problem\n${worker.log}`);
+    expect([...sync.problems]).toEqual([
+      [misfit.digest, expect.stringMatching(/^the manifest names input pixels, the model has \w+/)],
+    ]);
+    expect(sync.ready.has(misfit.digest)).toBe(false);
   });
 
   // The last one: it leaves tasks in the queue.

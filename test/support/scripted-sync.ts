@@ -10,6 +10,8 @@ export const ACTOR = 'beijing@00000000000000aa';
 /** A sync service that knows the given models, one dot each, and remembers what workers report. */
 export class ScriptedSync {
   readonly ready = new Map<string, boolean>();
+  /** Why models cannot be run, by digest. */
+  readonly problems = new Map<string, string>();
   readonly #models: readonly CatalogueModel[];
   readonly #server: RpcServer;
   #port = 0;
@@ -28,8 +30,9 @@ export class ScriptedSync {
       {
         watch: (_, context) => this.#watch(context),
         readBlob: (request) => this.#readBlob(request.digest, Number(request.offset)),
-        reportReady: ({ modelDigest, ready }) => {
-          this.ready.set(modelDigest, ready);
+        reportReady: ({ modelDigest, ready, problem }) => {
+          if (problem === '') this.ready.set(modelDigest, ready);
+          else this.problems.set(modelDigest, problem);
           return Promise.resolve({ versionVector: `${ACTOR}=${this.#models.length}` });
         },
         addModel: absent,

@@ -96,5 +96,8 @@ function numbersOf(tensor: ort.Tensor): OutputTensor['data'] {
 
 /** The runtime's own first line: it says what is wrong with the file, and no secrets. */
 function textOf(thrown: unknown): string {
-  return thrown instanceof Error ? (thrown.message.split('\n')[0] ?? '').slice(0, 300) : 'unknown error';
+  if (!(thrown instanceof Error)) return 'unknown error';
+  // ONNX Runtime begins with the path on this machine, which means nothing to others.
+  const [line = ''] = thrown.message.replace(/^Load model from .* failed: ?/, '').split('\n');
+  return line.slice(0, 300);
 }

@@ -33,7 +33,8 @@ const MODELS_MAX = 256;
  * 1. A model is reported ready only after every inference process has loaded it and run it once.
  * 2. One model at a time is fetched and loaded, the default one first; one that fails is tried again after a back-off
  *    and holds up no other.
- * 3. A version that was served stays served, even when the name has a newer one: claims may still name it.
+ * 3. What trying again cannot mend is told to the sync service, for the people who added the model.
+ * 4. A version that was served stays served, even when the name has a newer one: claims may still name it.
  */
 export class ModelLoader implements Component {
   readonly name = 'models';
@@ -132,6 +133,20 @@ export class ModelLoader implements Component {
     this.#o.clock.setTimer(delayMs + 1, () => {
       if (!this.#stopping.signal.aborted) this.#pass();
     });
+    if (!failure.retryable) this.#reportProblem(digest, failure.message);
+  }
+
+  /** For people only: said again after the next attempt. */
+  #reportProblem(modelDigest: string, problem: string): void {
+    const { client, worker, logger } = this.#o;
+    client
+      .reportReady(
+        { modelDigest, worker, ready: false, problem },
+        { signal: this.#stopping.signal, timeoutMs: REPORT_TIMEOUT_MS },
+      )
+      .catch((thrown) =>
+        logger.debug({ err: thrown, digest: modelDigest }, 'could not report why a model is not ready'),
+      );
   }
 
   async #acquire(entry: ModelEntry): Promise<PreparedModel> {

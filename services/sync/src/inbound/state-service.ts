@@ -22,6 +22,7 @@ import type { BlobStore } from '../blobs/blob-store.ts';
 import { receiveModel, type UploadPart } from '../blobs/model-upload.ts';
 import { modelValue } from '../catalogue/model-record.ts';
 import { decodeVector } from '../codec/replication-codec.ts';
+import { ModelProblems } from '../readiness/model-problems.ts';
 import type { Readiness } from '../readiness/readiness.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 
@@ -62,6 +63,7 @@ export function stateServiceHandlers(options: StateServiceOptions): ServiceHandl
 
 class StateHandlers {
   readonly #options: StateServiceOptions;
+  readonly #problems = new ModelProblems();
   #uploads = 0;
 
   constructor(options: StateServiceOptions) {
@@ -109,6 +111,8 @@ class StateHandlers {
         { key, value, when: 'differs' },
         { timeoutMs: WRITE_TIMEOUT_MS, cause: context.cause },
       );
+      // What was missing may be here now; the workers try again.
+      this.#problems.report(digest, '');
       return { model: name, modelDigest: digest, versionVector: vector.toString() };
     } catch (error) {
       throw recorded(span, error);
@@ -119,7 +123,7 @@ class StateHandlers {
   }
 
   listModels(): MessageInitShape<typeof ListModelsResponseSchema> {
-    const { replicator } = this.#options;
+    const { region, replicator } = this.#options;
     const index = new ModelIndex();
     for (const entry of replicator.entries()) index.update(entry);
     const models = index.models().map(({ name, digest, manifest, dot }) => ({
@@ -128,6 +132,7 @@ class StateHandlers {
       manifest: canonicalJson(manifest),
       readyRegions: [...index.readyRegions(digest)].sort(),
       dot: formatDot(dot),
+      problem: index.readyRegions(digest).has(region) ? '' : this.#problems.of(digest),
     }));
     return { models, versionVector: replicator.vector.toString() };
   }
@@ -137,13 +142,14 @@ class StateHandlers {
     context: CallContext,
   ): Promise<MessageInitShape<typeof ReportReadyResponseSchema>> {
     this.#requireOwnRegion(context);
-    const { modelDigest, worker, ready } = request;
+    const { modelDigest, worker, ready, problem } = request;
     if (!DIGEST.test(modelDigest)) throw invalid('model_digest', 'DIGEST_INVALID');
     if (!WORKER.test(worker)) throw invalid('worker', 'WORKER_INVALID');
     if (ready && !this.#isKnown(modelDigest))
       throw new Failure('NOT_FOUND', `no model with digest ${modelDigest} is known here`, { reason: 'MODEL_UNKNOWN' });
     const span = this.#options.tracer.startSpan('sync.report-ready', {}, context.traceContext);
     span.setAttributes({ [attributeNames.modelDigest]: modelDigest, [attributeNames.worker]: worker });
+    this.#problems.report(modelDigest, ready ? '' : problem);
     try {
       const vector: VersionVector = await this.#options.readiness.report(modelDigest, worker, ready, context.cause);
       return { versionVector: vector.toString() };
