@@ -25,6 +25,8 @@ export function consumerContract(harness: () => BusHarness): void {
     expect(three.map((d) => d.data.taskId)).toEqual(['t0', 't1', 't2']);
     expect(three.map((d) => d.deliveryCount)).toEqual([1, 1, 1]);
     expect(await consumer.pending()).toEqual({ waiting: 2, unacked: 3 });
+    expect(await owner.consumerDepth('TASKS', taskConsumer('normal', 'm'))).toEqual({ waiting: 2, unacked: 3 });
+    expect(await owner.consumerDepth('TASKS', taskConsumer('low', 'm'))).toBeUndefined();
     for (const delivery of three) {
       delivery.ack();
       delivery.ack();

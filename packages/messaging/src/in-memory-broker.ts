@@ -101,10 +101,14 @@ export class InMemoryBroker {
     return stream && { region, stream };
   }
 
+  findConsumer(region: string, stream: StreamName, name: string): InMemoryConsumer | undefined {
+    return this.#consumers.get(consumerKey(region, stream, name));
+  }
+
   /** @throws Failure FAILED_PRECONDITION / CONSUMER_CONFLICT */
   consumer(region: string, name: StreamName, options: ConsumerSettings): InMemoryConsumer {
     const stream = this.stream(region, name);
-    const key = `${region} ${name} ${options.name}`;
+    const key = consumerKey(region, name, options.name);
     const existing = this.#consumers.get(key);
     if (existing !== undefined && existing.filter !== options.filter)
       throw conflict(`${options.name} has the filter ${existing.filter}`);
@@ -185,6 +189,10 @@ function overlaps(a: string, b: string): boolean {
     if (one !== two && one !== '*' && two !== '*') return false;
   }
   return true;
+}
+
+function consumerKey(region: string, stream: StreamName, name: string): string {
+  return `${region} ${stream} ${name}`;
 }
 
 function conflict(problem: string): Failure {

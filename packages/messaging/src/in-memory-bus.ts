@@ -13,6 +13,7 @@ import { Inspector, wantedTypes } from './inspector.ts';
 import { Intake } from './intake.ts';
 import type {
   BusStatus,
+  ConsumerDepth,
   ConsumerOptions,
   Incoming,
   MessageBus,
@@ -207,6 +208,11 @@ export class InMemoryBus implements MessageBus {
   async streamState(stream: StreamName): Promise<StreamState> {
     this.#mustBeConnected();
     return this.#broker.stream(this.region, stream).state;
+  }
+
+  async consumerDepth(stream: StreamName, name: string): Promise<ConsumerDepth | undefined> {
+    this.#mustBeConnected();
+    return this.#broker.findConsumer(this.region, stream, name)?.pending;
   }
 
   onStatus(listener: (status: BusStatus) => void): () => void {

@@ -4,6 +4,7 @@ export { InMemoryBus, type InMemoryBusOptions } from './in-memory-bus.ts';
 export {
   type BusStatus,
   type Cause,
+  type ConsumerDepth,
   type ConsumerOptions,
   type ConsumerSettings,
   type Delivery,

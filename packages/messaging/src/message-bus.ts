@@ -107,7 +107,12 @@ export interface PullConsumer<T extends EventType = EventType> {
    */
   fetch(max: number, expiresMs: number, signal?: AbortSignal): AsyncIterable<Delivery<T>>;
   /** `waiting`: never delivered yet; `unacked`: delivered and not yet ended. */
-  pending(): Promise<{ readonly waiting: number; readonly unacked: number }>;
+  pending(): Promise<ConsumerDepth>;
+}
+
+export interface ConsumerDepth {
+  readonly waiting: number;
+  readonly unacked: number;
 }
 
 export interface StreamState {
@@ -199,6 +204,8 @@ export interface MessageBus {
   /** Deletes the subject's messages (wildcards allowed). @returns how many. */
   purge(stream: StreamName, subject: string): Promise<number>;
   streamState(stream: StreamName): Promise<StreamState>;
+  /** `PullConsumer.pending` of a durable consumer that another client may have made; undefined when there is none. */
+  consumerDepth(stream: StreamName, name: string): Promise<ConsumerDepth | undefined>;
 
   /** @returns a function that removes the listener. */
   onStatus(listener: (status: BusStatus) => void): () => void;

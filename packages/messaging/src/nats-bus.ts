@@ -10,6 +10,7 @@ import { Intake } from './intake.ts';
 import { JetStreamApi } from './jetstream-api.ts';
 import type {
   BusStatus,
+  ConsumerDepth,
   ConsumerOptions,
   Incoming,
   MessageBus,
@@ -207,6 +208,11 @@ export class NatsBus implements MessageBus {
   async streamState(stream: StreamName): Promise<StreamState> {
     const { state } = await this.#api.streamInfo(stream);
     return { messages: state.messages, bytes: state.bytes, lastSequence: state.last_seq };
+  }
+
+  async consumerDepth(stream: StreamName, name: string): Promise<ConsumerDepth | undefined> {
+    const info = await this.#api.findConsumer(stream, name);
+    return info && { waiting: info.num_pending, unacked: info.num_ack_pending };
   }
 
   onStatus(listener: (status: BusStatus) => void): () => void {

@@ -14,6 +14,7 @@ import { RegionsHandlers } from './inbound/regions.ts';
 import { SubmitJobHandler } from './inbound/submit-job.ts';
 import { JobIndex } from './jobs/job-index.ts';
 import { createMetrics, observeGauges } from './metrics.ts';
+import { ClaimLeftovers } from './outbound/claim-leftovers.ts';
 import { ClaimPublisher } from './outbound/claim-publisher.ts';
 import { EventPublisher } from './outbound/event-publisher.ts';
 import { JobStore } from './outbound/job-store.ts';
@@ -89,6 +90,10 @@ export function assemble(context: Context, doors: Doors): { components: Componen
       ? []
       : [
           new LoadReporter({
+            leftovers: new ClaimLeftovers({
+              ...{ bus, clock, logger, caughtUp: replica.caughtUp },
+              models: () => catalogueOf(replica, region),
+            }),
             ...{ bus, view: own, clock, logger, reported: wake },
             workers: () => streams.workersOf(region),
             busy: () => openTasks() > 0,
@@ -96,6 +101,10 @@ export function assemble(context: Context, doors: Doors): { components: Componen
           }),
         ];
   return { components: [archive, owner, probe, ...reporters, retention, door], door, owner };
+}
+
+function catalogueOf(replica: Doors['replica'], region: string) {
+  return replica.models().map(({ name, digest }) => ({ name, isReady: replica.readyRegions(digest).has(region) }));
 }
 
 /** Tasks and jobs, without the ways in. */

@@ -2,9 +2,11 @@ import { subject } from '@meridian/contracts';
 import type { MessageBus } from '@meridian/messaging';
 import type { Clock, Component, Logger, Timer } from '@meridian/runtime';
 import type { RegionView } from '../placement/region-view.ts';
+import type { ClaimLeftovers } from './claim-leftovers.ts';
 
 export interface LoadReporterOptions {
   readonly bus: MessageBus;
+  readonly leftovers: Pick<ClaimLeftovers, 'openOf'>;
   /** The own region's view: what is measured goes there first. */
   readonly view: RegionView;
   readonly clock: Clock;
@@ -65,13 +67,13 @@ export class LoadReporter implements Component {
   }
 
   async #measure(): Promise<void> {
-    const { bus, view, clock, workers, reported } = this.#options;
-    const { messages } = await bus.streamState('TASKS');
+    const { bus, leftovers, view, clock, workers, reported } = this.#options;
+    const outstanding = await leftovers.openOf(await bus.streamState('TASKS'));
     if (this.#stopped) return;
     const count = workers();
     const capacity = count > 0 ? view.facts.capacity : 0;
     view.heard(clock.nowMs());
-    view.reported({ outstanding: messages, capacity, price: 0, workers: count }, clock.nowMs());
+    view.reported({ outstanding, capacity, price: 0, workers: count }, clock.nowMs());
     reported();
     this.#publish();
   }
