@@ -21,8 +21,11 @@ export class VersionVector {
   /** DESIGN.md §4: at most 64 live entries on the wire. */
   static readonly ENTRIES_MAX = 64;
   static readonly EMPTY = new VersionVector(new Map());
+  static #parsed = VersionVector.EMPTY;
 
   readonly #counters: ReadonlyMap<ActorId, number>;
+  /** The wire form, once it was asked for: every message of a process carries the same few vectors. */
+  #text: string | undefined;
 
   private constructor(counters: ReadonlyMap<ActorId, number>) {
     this.#counters = counters;
@@ -44,6 +47,9 @@ export class VersionVector {
    */
   static parse(text: string): VersionVector | undefined {
     if (text === '') return VersionVector.EMPTY;
+    // Messages that follow each other mostly carry the same vector; and merging a vector with itself is free.
+    const last = VersionVector.#parsed;
+    if (last.#text === text) return last;
     const counters = new Map<ActorId, number>();
     let previous = '';
     const parts = text.split(',', VersionVector.ENTRIES_MAX + 1);
@@ -54,7 +60,10 @@ export class VersionVector {
       counters.set(dot.actor, dot.counter);
       previous = dot.actor;
     }
-    return new VersionVector(counters);
+    const vector = new VersionVector(counters);
+    vector.#text = text; // the wire form is unique
+    VersionVector.#parsed = vector;
+    return vector;
   }
 
   get size(): number {
@@ -105,7 +114,8 @@ export class VersionVector {
   }
 
   toString(): string {
-    return Array.from(this.#counters, ([actor, counter]) => `${actor}=${counter}`).join(',');
+    this.#text ??= Array.from(this.#counters, ([actor, counter]) => `${actor}=${counter}`).join(',');
+    return this.#text;
   }
 }
 

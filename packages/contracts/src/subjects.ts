@@ -153,28 +153,33 @@ export interface ParsedSubject {
 /** @returns undefined for a subject that no row describes. */
 export function parseSubject(text: string): ParsedSubject | undefined {
   const tokens = text.split('.');
-  for (const kind of Object.keys(SUBJECTS) as SubjectKind[]) {
-    const parts = matchPattern(SUBJECTS[kind].pattern.split('.'), tokens);
+  for (const { kind, pattern } of PATTERNS) {
+    const parts = matchPattern(pattern, tokens);
     if (parts !== undefined) return { kind, parts };
   }
   return undefined;
 }
 
+const PATTERNS = (Object.keys(SUBJECTS) as SubjectKind[]).map((kind) => ({
+  kind,
+  pattern: SUBJECTS[kind].pattern.split('.'),
+}));
+
 function matchPattern(pattern: readonly string[], tokens: readonly string[]): Record<string, string> | undefined {
   if (pattern.length !== tokens.length) return undefined;
+  // Literal parts first: they tell most rows apart, and nothing is unescaped for those.
+  if (pattern.some((expected, i) => !expected.startsWith('{') && expected !== tokens[i])) return undefined;
   const parts: Record<string, string> = {};
   for (const [i, expected] of pattern.entries()) {
-    const actual = tokens[i] ?? '';
-    if (expected.startsWith('{')) {
-      const value = untoken(actual);
-      if (value === undefined) return undefined;
-      parts[expected.slice(1, -1)] = value;
-    } else if (expected !== actual) return undefined;
+    if (!expected.startsWith('{')) continue;
+    const value = untoken(tokens[i] ?? '');
+    if (value === undefined) return undefined;
+    parts[expected.slice(1, -1)] = value;
   }
   return parts;
 }
 
-const PLAIN = /^[A-Za-z0-9_/@=:~+-]$/;
+const PLAIN = /^[A-Za-z0-9_/@=:~+-]+$/;
 const TOKEN_MAX_CHARS = 200;
 
 /**
@@ -182,6 +187,7 @@ const TOKEN_MAX_CHARS = 200;
  * @throws Failure INVALID_ARGUMENT for an empty name, one over 200 characters after escaping, or a broken text.
  */
 export function token(name: string): string {
+  if (name.length <= TOKEN_MAX_CHARS && PLAIN.test(name)) return name;
   let text = '';
   for (const character of name) {
     if (PLAIN.test(character)) text += character;
