@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect as connectPlain } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
@@ -10,12 +10,16 @@ import { CollectorService } from '@meridian/contracts/collector';
 import { RecognitionService } from '@meridian/contracts/recognition';
 import { StateService } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
+import { awaitModels } from '@meridian/local';
 import { createChannel, createClient, loadTls, type TlsFiles } from '@meridian/rpc';
+import { systemClock } from '@meridian/runtime';
 import { type RunningSystem, repository, startLocalSystem } from '../support/local-system.ts';
 
 /**
- * Goal: no port speaks to a stranger; a client needs the proto files, a certificate and an address, and nothing else.
- * Method: every listening port of a region, three kinds of strangers; the example client as its comment says.
+ * Goal: no port speaks to a stranger; a client needs the proto files, a certificate and an address, and nothing else; an
+ * operator brings a model of their own with one command.
+ * Method: every listening port of a region, three kinds of strangers; the example client as its comment says; the
+ * command line with weights that no region has.
  */
 const START_MS = 120_000;
 let running: RunningSystem;
@@ -109,22 +113,25 @@ describe('roles', () => {
   });
 });
 
+/** Runs one of our programs to its end. */
+async function node(script: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const child = spawn(process.execPath, [join(repository, script), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const texts = { out: '', err: '' };
+  child.stdout.on('data', (chunk: Buffer) => {
+    texts.out += chunk;
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    texts.err += chunk;
+  });
+  const [code] = await once(child, 'close');
+  return { code, ...texts };
+}
+
+const photograph = () => running.provisioned.samples.find(({ file }) => file.startsWith('astronaut'))?.path ?? '';
+
 describe('the example client', () => {
   /** `node recognize.mjs host:port TLS_DIRECTORY photo.jpg` */
-  async function example(address: string, tls: string) {
-    const photograph = running.provisioned.samples.find(({ file }) => file.startsWith('astronaut'))?.path ?? '';
-    const script = join(repository, 'docs', 'examples', 'recognize.mjs');
-    const child = spawn(process.execPath, [script, address, tls, photograph], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const texts = { out: '', err: '' };
-    child.stdout.on('data', (chunk: Buffer) => {
-      texts.out += chunk;
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      texts.err += chunk;
-    });
-    const [code] = await once(child, 'close');
-    return { code, ...texts };
-  }
+  const example = (address: string, tls: string) => node('docs/examples/recognize.mjs', address, tls, photograph());
 
   test('finds the person, and says in one line what is wrong with an address or a certificate', async () => {
     const { system, stateRoot } = running;
@@ -147,5 +154,45 @@ describe('the example client', () => {
     ];
     for (const [address, tls, problem] of table)
       expect(await example(address, tls)).toEqual({ code: 1, out: '', err: expect.stringMatching(problem) });
+  });
+});
+
+describe('a model of one’s own', () => {
+  const meridian = (...args: string[]) => node('packages/cli/src/main.ts', '--state', running.stateRoot, ...args);
+
+  /** BlazeFace under another name, with weights that differ in a comment: no region has them. */
+  async function ownModel(name: string, change: (manifest: string) => string) {
+    const { models } = running.system.paths;
+    const manifest = await readFile(join(models, 'blazeface', 'manifest.yaml'), 'utf8');
+    const digest = /digest: sha256:([0-9a-f]{64})/.exec(manifest)?.[1] ?? '';
+    const files = {
+      weights: join(running.stateRoot, `${name}.onnx`),
+      manifest: join(running.stateRoot, `${name}.yaml`),
+    };
+    // Field 6 of ONNX's ModelProto: its documentation.
+    const comment = Buffer.concat([Buffer.from([0x32, name.length]), Buffer.from(name)]);
+    await writeFile(files.weights, Buffer.concat([await readFile(join(models, 'blobs', digest)), comment]));
+    const own = manifest.replace(/^name: .*/m, `name: ${name}`).replaceAll(/^ +(digest|bytes): .*\n/gm, '');
+    await writeFile(files.manifest, change(own));
+    return [files.weights, '--manifest', files.manifest] as const;
+  }
+
+  test('runs where it was added, whichever region a picture enters', async () => {
+    const added = await meridian('models', 'add', ...(await ownModel('own', (manifest) => manifest)), '-r', 'shanghai');
+    expect(added).toMatchObject({ code: 0, out: expect.stringMatching(/^own [0-9a-f]{12} can be run in shanghai\n$/) });
+    const seen = await meridian('recognize', photograph(), '--model', 'own', '--region', 'beijing');
+    expect(seen.out).toMatch(/face +\d\d %[\s\S]*entry beijing, ran in shanghai/);
+  });
+
+  test('that does not fit is refused with what the graph has, and holds up no later start', async () => {
+    const misfit = await ownModel('misfit', (manifest) => manifest.replace(/^( +)name: \w+/m, '$1name: pixels'));
+    const refused = await meridian('models', 'add', ...misfit, '--region', 'beijing');
+    expect([refused.code, refused.out]).toEqual([1, '']);
+    const problem = /beijing cannot run it: the manifest names input pixels, the model has \w+\n$/;
+    expect(refused.err).toMatch(problem);
+    expect((await meridian('models', 'list', '--region', 'beijing')).out).toMatch(
+      /^beijing cannot run misfit: the manifest/m,
+    );
+    await awaitModels(running.system, systemClock);
   });
 });

@@ -44,12 +44,19 @@ async function startSystem(options: Options, provisioned: Provisioned, progress:
     extraEnvironment:
       process.env.MERIDIAN_LOG_LEVEL === undefined ? {} : { MERIDIAN_LOG_LEVEL: process.env.MERIDIAN_LOG_LEVEL },
   });
-  stopOnSignals(system, progress);
-  await progress.step('regions: brokers and services', () => system.start());
-  for (const region of system.regions.values())
-    if (region.problem !== '') progress.say(`${region.name}: ${region.problem}`);
-  await progress.step('models: loading in each region', () => awaitModels(system, systemClock));
-  return system;
+  const isStopping = stopOnSignals(system, progress);
+  try {
+    await progress.step('regions: brokers and services', () => system.start());
+    for (const region of system.regions.values())
+      if (region.problem !== '') progress.say(`${region.name}: ${region.problem}`);
+    await progress.step('models: loading in each region', () => awaitModels(system, systemClock));
+    return system;
+  } catch (error) {
+    // After Ctrl-C whoever stops the system ends the process too.
+    if (isStopping()) return new Promise(() => undefined);
+    await progress.step('stopping', () => system.stop());
+    throw error;
+  }
 }
 
 async function demo(options: Options): Promise<void> {
@@ -78,7 +85,7 @@ async function run(options: Options): Promise<void> {
 }
 
 /** The first Ctrl-C stops everything in order; a second one ends at once and leaves the rest to the next start. */
-function stopOnSignals(system: LocalSystem, progress: Progress): void {
+function stopOnSignals(system: LocalSystem, progress: Progress): () => boolean {
   let stopping = false;
   const stop = (): void => {
     if (stopping) process.exit(130);
@@ -91,6 +98,7 @@ function stopOnSignals(system: LocalSystem, progress: Progress): void {
       );
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  return () => stopping;
 }
 
 function noSamples(provisioned: Provisioned): Failure {

@@ -1,3 +1,4 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatTable } from '@meridian/cli';
 import { RegionHealth, RegionService, type RegionView } from '@meridian/contracts/region';
@@ -13,15 +14,17 @@ const ASK_INTERVAL_MS = 200;
 const WINDOW_BYTES = 2 ** 20;
 
 /**
- * Waits until every model that the regions know is ready in every region that is up, as each of them sees it.
+ * Waits until every model that comes with Meridian is ready in every region that is up, as each of them sees it. Models
+ * that people added may be in one region only, or fit nowhere: they hold up no start.
  * @throws Failure UNAVAILABLE / MODELS_NOT_READY that names the regions which are not.
  */
 export async function awaitModels(system: LocalSystem, clock: Clock): Promise<void> {
   const untilMs = clock.monotonicMs() + MODELS_TIMEOUT_MS;
+  const catalogue = await catalogueDigests(system.paths.models);
   const up = [...system.regions.values()].filter((region) => region.state === 'up').map((region) => region.name);
   for (const observer of up)
     for (;;) {
-      const missing = await regionsNotReady(system, observer, up);
+      const missing = await regionsNotReady(system, observer, up, catalogue);
       if (missing.length === 0) break;
       if (clock.monotonicMs() > untilMs)
         throw new Failure('UNAVAILABLE', `models are not ready in ${missing.join(', ')}; see ${system.paths.logs}`, {
@@ -31,10 +34,24 @@ export async function awaitModels(system: LocalSystem, clock: Clock): Promise<vo
     }
 }
 
-async function regionsNotReady(system: LocalSystem, observer: string, up: readonly string[]): Promise<string[]> {
+/** Of the converted models; one that somebody has replaced under its name is not among what the regions know. */
+async function catalogueDigests(directory: string): Promise<ReadonlySet<string>> {
+  const folders = (await readdir(directory, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  const digests = await Promise.all(
+    folders.map(({ name }) => readFile(join(directory, name, 'digest'), 'utf8').catch(() => '')),
+  );
+  return new Set(digests.map((digest) => digest.trim()));
+}
+
+async function regionsNotReady(
+  system: LocalSystem,
+  observer: string,
+  up: readonly string[],
+  catalogue: ReadonlySet<string>,
+): Promise<string[]> {
   const views = await regionViews(system, observer).catch(() => []);
   const models = await modelsOf(system, observer).catch(() => []);
-  const digests = models.map((model) => model.modelDigest);
+  const digests = models.map((model) => model.modelDigest).filter((digest) => catalogue.has(digest));
   const hasDefault = models.some((model) => model.name === DEFAULT_MODEL);
   return up.filter(
     (name) =>

@@ -96,9 +96,13 @@ export async function chooseRegion(system: RunningSystem, name?: string): Promis
   for (const region of system.regions) if (await opens(region.scheduler)) return region;
   if (system.control === undefined)
     throw new Failure('UNAVAILABLE', `nothing answers at ${known}: is the address right?`, { reason: 'NOT_RUNNING' });
-  throw new Failure('UNAVAILABLE', `no region answers (${known}): is \`make run\` still running?`, {
-    reason: 'NOT_RUNNING',
-  });
+  throw new Failure(
+    'UNAVAILABLE',
+    `no region answers (${known}): see \`./meridian chaos status\`, or has \`make run\` ended?`,
+    {
+      reason: 'NOT_RUNNING',
+    },
+  );
 }
 
 const OPENS_TIMEOUT_MS = 1_000;
