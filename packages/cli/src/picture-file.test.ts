@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -29,6 +29,12 @@ describe('listPictures', () => {
     ]);
   });
 
+  test('follows links to pictures, not to what is gone', async () => {
+    await symlink(await file('elsewhere/a.jpg'), await file('d/x').then(() => join(folder, 'd', 'link.jpg')));
+    await symlink(join(folder, 'nowhere.jpg'), join(folder, 'd', 'broken.jpg'));
+    expect((await listPictures([join(folder, 'd')])).map(({ name }) => name)).toEqual(['link.jpg']);
+  });
+
   test('a missing path and a folder without pictures are named', async () => {
     await expect(listPictures([join(folder, 'nowhere')])).rejects.toThrow(/nowhere/);
     await expect(listPictures([folder])).rejects.toThrow(/no \.jpg, \.jpeg, \.png or \.webp file in/);
@@ -54,6 +60,7 @@ describe('a picture file', () => {
     await truncate(large, PICTURE_BYTES_MAX + 1);
     await expect(openPicture({ path: large, name: 'l' })).rejects.toThrow(/large\.jpg/);
     await expect(readPicture(join(folder, 'gone.jpg'))).rejects.toThrow(/gone\.jpg/);
+    await expect(readPicture(folder)).rejects.toThrow(/is a folder: `jobs submit` takes folders/);
   });
 
   test('a long name keeps its end, within 256 bytes of valid text', async () => {

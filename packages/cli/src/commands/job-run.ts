@@ -94,6 +94,8 @@ async function upload(
       onProgress: (sentBytes) => progress.update(sentBytes),
     });
   } catch (error) {
+    // First: a line of its own for what is said next.
+    progress.end();
     const failure = Failure.from(error);
     if (failure.retryable || failure.code === 'CANCELLED')
       note(terminal, `to go on where this stopped, repeat the command with --key ${idempotencyKey}`);
@@ -176,6 +178,7 @@ async function follow(
       }
     }
   } catch (error) {
+    progress.end();
     if (context.signal.aborted)
       note(terminal, `job ${jobId} goes on in ${region.name}; watch it again with: ./meridian jobs watch ${jobId}`);
     throw error;
