@@ -26,6 +26,12 @@ export interface RegionSettings {
   readonly auditor: boolean;
 }
 
+/**
+ * A local broker moves small messages: more than one thread would mostly look for work (its runtime spins), and a heap of
+ * some megabytes need not be collected each time it doubles. Measured: a fifth less CPU for each picture.
+ */
+const BROKER_ENVIRONMENT = { GOMAXPROCS: '1', GOGC: '400' };
+
 export type RegionState = 'down' | 'starting' | 'up' | 'failed';
 
 /**
@@ -145,7 +151,7 @@ export class LocalRegion {
       name: `${plan.region}/broker`,
       command: natsServer,
       args: ['-c', plan.paths.brokerConfig],
-      environment: {},
+      environment: BROKER_ENVIRONMENT,
       logFile: join(state.logs, `${plan.region}-broker.log`),
       ready: (signal) => portAnswers(plan.ports.client, this.#ports.clock, signal),
       stopSignal: 'SIGTERM',
