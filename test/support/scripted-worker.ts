@@ -1,4 +1,4 @@
-import { PRIORITY_CLASSES, subject, taskConsumer } from '@meridian/contracts';
+import { PRIORITY_CLASSES, type PriorityClassName, subject, taskConsumer } from '@meridian/contracts';
 import { type AttachResponse, CollectorService } from '@meridian/contracts/collector';
 import type { Delivery, MessageBus } from '@meridian/messaging';
 import { type Channel, createChannel, createClient, type Duplex, type TlsFiles } from '@meridian/rpc';
@@ -14,6 +14,13 @@ export interface ScriptedWorkerOptions {
   readonly tls: TlsFiles;
   readonly windowBytes: number;
   readonly model: string;
+}
+
+interface Held {
+  readonly claim: Claim;
+  readonly priority: PriorityClassName;
+  picture?: Uint8Array;
+  done: boolean;
 }
 
 interface Attached {
@@ -32,7 +39,7 @@ const ACK_WAIT_MS = 2000;
 export class ScriptedWorker {
   readonly #o: ScriptedWorkerOptions;
   readonly #owners = new Map<string, Attached>();
-  readonly #held = new Map<string, { claim: Claim; picture?: Uint8Array; done: boolean }>();
+  readonly #held = new Map<string, Held>();
   readonly #stopping = new AbortController();
   readonly verdicts: Verdict[] = [];
   /** Keys of tasks whose bytes came, in order. */
@@ -42,6 +49,7 @@ export class ScriptedWorker {
   announces = true;
   pulls = true;
   heartbeats = true;
+  /** Of each class: none waits for another's, as with a real worker's lanes. */
   slots = 4;
 
   constructor(options: ScriptedWorkerOptions) {
@@ -147,7 +155,7 @@ export class ScriptedWorker {
     this.#held.delete(key);
   }
 
-  async #pull(priority: (typeof PRIORITY_CLASSES)[number]): Promise<void> {
+  async #pull(priority: PriorityClassName): Promise<void> {
     const { bus, model, region } = this.#o;
     const consumer = await bus.consumer('TASKS', {
       name: taskConsumer(priority, model),
@@ -158,22 +166,25 @@ export class ScriptedWorker {
       maxAckPending: 1000,
     });
     while (!this.#stopping.signal.aborted) {
-      const free = this.slots - this.held;
-      if (free <= 0 || !this.pulls) {
+      if (this.#heldOf(priority) >= this.slots || !this.pulls) {
         await systemClock.sleep(2);
         continue;
       }
       try {
-        for await (const claim of consumer.fetch(1, 200, this.#stopping.signal)) this.#announce(claim);
+        for await (const claim of consumer.fetch(1, 200, this.#stopping.signal)) this.#announce(claim, priority);
       } catch {
         await systemClock.sleep(20);
       }
     }
   }
 
-  #announce(claim: Claim): void {
+  #heldOf(priority: PriorityClassName): number {
+    return [...this.#held.values()].filter((held) => held.priority === priority && !held.done).length;
+  }
+
+  #announce(claim: Claim, priority: PriorityClassName): void {
     const { taskId, fence, owner } = claim.data;
-    this.#held.set(keyOf(claim.data), { claim, done: false });
+    this.#held.set(keyOf(claim.data), { claim, priority, done: false });
     if (!this.announces) return;
     const value = { taskId, fence, cause: claim.envelope.id };
     this.#owners.get(owner?.region ?? '')?.duplex.send({ message: { case: 'announced', value } });
