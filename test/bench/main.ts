@@ -1,7 +1,8 @@
+import { link } from './link.ts';
 import { path } from './path.ts';
 
 /** Each measures in one run against its limit or peers, prints a table and writes results/<name>.json. */
-const BENCHMARKS: Readonly<Record<string, () => Promise<boolean>>> = { path };
+const BENCHMARKS: Readonly<Record<string, () => Promise<boolean>>> = { link, path };
 
 const only = process.argv[process.argv.indexOf('--only') + 1] ?? '';
 const names = only === '' ? Object.keys(BENCHMARKS) : [only];

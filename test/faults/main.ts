@@ -1,7 +1,7 @@
 /**
  * Faults on real processes, each under a job of its own, and an independent comparison with an undisturbed run.
  *
- * ROUNDS (10) · PICTURES (1600) · SEED (1) · FAULT (all; part of a name) · MODEL (the default). Exit code 0: every fault of every
+ * ROUNDS (10) · PICTURES (2100) · SEED (1) · FAULT (all; part of a name) · MODEL (the default). Exit code 0: every fault of every
  * round left all answers there, once, and equal.
  */
 import { parseArgs } from 'node:util';
@@ -23,7 +23,7 @@ const environment = process.env;
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: environment.ROUNDS ?? '10' },
-    pictures: { type: 'string', default: environment.PICTURES ?? '1600' },
+    pictures: { type: 'string', default: environment.PICTURES ?? '2100' },
     seed: { type: 'string', default: environment.SEED ?? '1' },
     fault: { type: 'string', default: environment.FAULT ?? '' },
     model: { type: 'string', default: environment.MODEL ?? '' },

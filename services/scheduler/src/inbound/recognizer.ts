@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { formatDot, type VersionVector } from '@meridian/causality';
 import type { RecognizeRequest, TaskResultSchema } from '@meridian/contracts/recognition';
@@ -122,7 +122,7 @@ export class Recognizer {
       deadlineMs,
       expectedServiceMs: expectedServiceMs(model.manifest),
     });
-    const pictureDigest = createHash('sha256').update(request.picture).digest();
+    const pictureDigest = hash('sha256', request.picture, 'buffer');
     const picture = { taskId, index: 0, pictureName: '', pictureDigest, pictureBytes: request.picture.length };
     return { task: newTask(work, picture), deadlineMs };
   }
