@@ -11,6 +11,7 @@ import type { JobIntake, Submission } from '../owner/job-intake.ts';
 import type { JobRetention } from '../owner/job-retention.ts';
 import { allowedRegions, type PlacementRegion } from '../placement/rule.ts';
 import type { Spool } from '../spool/spool.ts';
+import { Admission, type SubmitLimits } from './admission.ts';
 import { causesOf } from './call-cause.ts';
 import { type Models, modelOf } from './model-choice.ts';
 import { PictureUpload } from './picture-upload.ts';
@@ -30,16 +31,7 @@ export interface SubmitJobOptions {
   readonly limits: SubmitLimits;
 }
 
-export interface SubmitLimits {
-  /** Uploads at a time: each has a chunk in memory and a file open. */
-  readonly uploadsMax: number;
-  /** Open tasks of all jobs: about half a kilobyte each. */
-  readonly openTasksMax: number;
-}
-
 type Response = MessageInitShape<typeof SubmitJobResponseSchema>;
-
-const BUSY_RETRY_MS = 1000;
 
 /**
  * `SubmitJob`: a header, then pictures.
@@ -50,10 +42,17 @@ const BUSY_RETRY_MS = 1000;
  */
 export class SubmitJobHandler {
   readonly #o: SubmitJobOptions;
-  #uploads = 0;
+  readonly #admission: Admission;
 
   constructor(options: SubmitJobOptions) {
     this.#o = options;
+    const { limits, openTasks, index, retention } = options;
+    this.#admission = new Admission({
+      limits,
+      openTasks,
+      indexAdmits: (jobs, tasks) => index.admit(jobs, tasks),
+      streamAdmits: (headerBytes, tasks) => retention.admit(headerBytes, tasks),
+    });
   }
 
   async submitJob(requests: AsyncIterable<SubmitJobRequest>, context: CallContext): Promise<Response> {
@@ -67,12 +66,12 @@ export class SubmitJobHandler {
     const submission = this.#check(part.value, context);
     const known = this.#o.intake.known(submission.jobId, submission.headerDigest);
     if (known !== undefined) return accepted(submission.jobId);
-    await this.#admit(submission);
-    this.#uploads++;
+    const { header } = submission;
+    const leave = await this.#admission.enter({ tasks: header.pictures.length, headerBytes: headerBytes(header) });
     try {
       return await this.#upload(submission, parts);
     } finally {
-      this.#uploads--;
+      leave();
     }
   }
 
@@ -90,15 +89,6 @@ export class SubmitJobHandler {
       throw new Failure('DEADLINE_EXCEEDED', 'deadline_unix_ms: it has passed already');
     const causes = causesOf(context, this.#o.vector());
     return { jobId, tenant, header, headerDigest: digest, model, causes };
-  }
-
-  async #admit({ header }: Submission): Promise<void> {
-    const { index, retention, openTasks, limits } = this.#o;
-    const tasks = header.pictures.length;
-    index.admit(tasks);
-    if (this.#uploads >= limits.uploadsMax) throw busy(`${this.#uploads} uploads are under way`, 'UPLOADS_FULL');
-    if (openTasks() + tasks > limits.openTasksMax) throw busy(`${openTasks()} tasks are open`, 'TASKS_OPEN');
-    await retention.admit(headerBytes(header), tasks);
   }
 
   async #upload(submission: Submission, parts: AsyncIterator<SubmitJobRequest>): Promise<Response> {
@@ -120,10 +110,6 @@ export class SubmitJobHandler {
 
 function accepted(jobId: string): Response {
   return { jobId, accepted: true, heldDigests: [] };
-}
-
-function busy(what: string, reason: string): Failure {
-  return new Failure('RESOURCE_EXHAUSTED', `${what}; try again later`, { reason, retryDelayMs: BUSY_RETRY_MS });
 }
 
 /** An upper bound without encoding it again. */

@@ -56,9 +56,9 @@ export class JobIndex {
   }
 
   /** @throws Failure RESOURCE_EXHAUSTED / JOBS_FULL. Retryable once jobs have been purged. */
-  admit(tasks: number): void {
+  admit(jobs: number, tasks: number): void {
     const { jobsMax, tasksMax } = this.#limits;
-    if (this.#byId.size < jobsMax && this.#tasks + tasks <= tasksMax) return;
+    if (this.#byId.size + jobs <= jobsMax && this.#tasks + tasks <= tasksMax) return;
     const message = `${this.#byId.size} jobs with ${this.#tasks} tasks are kept, the limits are ${jobsMax} and ${tasksMax}`;
     throw new Failure('RESOURCE_EXHAUSTED', message, { reason: 'JOBS_FULL', retryDelayMs: FULL_RETRY_MS });
   }

@@ -72,13 +72,15 @@ describe('JobIndex', () => {
     const index = new JobIndex('beijing', { jobsMax: 10, tasksMax: 5 });
     const job = aJob(4);
     index.add(job);
-    expect(() => index.admit(2)).toThrow(expect.objectContaining({ code: 'RESOURCE_EXHAUSTED', reason: 'JOBS_FULL' }));
+    expect(() => index.admit(1, 2)).toThrow(
+      expect.objectContaining({ code: 'RESOURCE_EXHAUSTED', reason: 'JOBS_FULL' }),
+    );
     job.purgeAfterMs = 100;
     expect(index.due(200)).toEqual([]);
     job.end('finished', 50);
     expect(index.due(99)).toEqual([]);
     expect(index.due(100)).toEqual([job]);
     index.remove(job);
-    index.admit(5);
+    index.admit(1, 5);
   });
 });
