@@ -20,6 +20,15 @@ export const attributeNames = {
   code: 'meridian.code',
   pictureBytes: 'meridian.picture.bytes',
   objects: 'meridian.objects',
+  /** Parts of a task, in milliseconds with two decimals. */
+  queueMs: 'meridian.queue.ms',
+  transferMs: 'meridian.transfer.ms',
+  decodeMs: 'meridian.decode.ms',
+  inferenceMs: 'meridian.inference.ms',
+  returnMs: 'meridian.return.ms',
+  /** In a worker: from the announcement until the picture was there, and until it was taken up. */
+  fetchMs: 'meridian.fetch.ms',
+  waitMs: 'meridian.wait.ms',
   stream: 'meridian.stream',
   subject: 'messaging.destination.name',
   eventType: 'meridian.event.type',

@@ -37,6 +37,23 @@ describe('formatWaterfall', () => {
     expect(formatWaterfall([])).toBe('no spans');
   });
 
+  test('the parts that a worker measured are drawn below its span, up to its end', () => {
+    const { fetchMs, waitMs, decodeMs, inferenceMs } = attributeNames;
+    const attributes = { [fetchMs]: '20.00', [waitMs]: '0.00', [decodeMs]: '10.00', [inferenceMs]: '50.00' };
+    const lines = formatWaterfall([span('w', '', 1_000, 100, { attributes })])
+      .split('\n')
+      .slice(2);
+    expect(lines.map((line) => /nw(?:: \w+)?/.exec(line)?.[0])).toEqual([
+      'nw',
+      'nw: fetch',
+      'nw: decode',
+      'nw: inference',
+    ]);
+    expect(lines[1]).toMatch(/nw: fetch {6} {8}█{8} /);
+    expect(lines[2]).toMatch(/nw: decode {5} {16}█{4} /);
+    expect(lines[3]).toMatch(/nw: inference {2} {20}█{20} /);
+  });
+
   test('more spans than anybody reads are cut', () => {
     const many = Array.from({ length: 205 }, (_, i) => span(`s${i}`, '', i, 1));
     expect(formatWaterfall(many)).toMatch(/… and 5 more spans$/);

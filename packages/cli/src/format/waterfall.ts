@@ -13,9 +13,10 @@ const SPANS_SHOWN_MAX = 200;
  */
 export function formatWaterfall(spans: readonly Span[]): string {
   if (spans.length === 0) return 'no spans';
+  const drawn = spans.flatMap((span) => [span, ...partsOf(span)]);
   const startMs = Math.min(...spans.map((span) => span.startUnixMs));
   const endMs = Math.max(...spans.map((span) => span.startUnixMs + span.durationMs));
-  const ordered = inTreeOrder(spans);
+  const ordered = inTreeOrder(drawn);
   const rows = ordered
     .slice(0, SPANS_SHOWN_MAX)
     .map(({ span, depth }) => [
@@ -29,6 +30,31 @@ export function formatWaterfall(spans: readonly Span[]): string {
   const table = formatTable(['service', 'region', 'span', `0 … ${formatMs(endMs - startMs)}`, 'time', ''], rows);
   const more = ordered.length - SPANS_SHOWN_MAX;
   return more > 0 ? `${table}\n… and ${more} more spans` : table;
+}
+
+/** What a worker's span says of its parts, which follow each other up to its end, drawn as spans below it. */
+function partsOf(span: Span): Span[] {
+  const { fetchMs, waitMs, decodeMs, inferenceMs } = attributeNames;
+  if (span.attributes[fetchMs] === undefined) return [];
+  const names = { inference: inferenceMs, decode: decodeMs, wait: waitMs, fetch: fetchMs };
+  const parts: Span[] = [];
+  let endUnixMs = span.startUnixMs + span.durationMs;
+  for (const [name, attribute] of Object.entries(names)) {
+    const durationMs = Number(span.attributes[attribute] ?? 0);
+    endUnixMs -= durationMs;
+    if (durationMs > 0)
+      parts.push({
+        ...span,
+        name: `${span.name}: ${name}`,
+        spanId: `${span.spanId} ${name}`,
+        parentSpanId: span.spanId,
+        startUnixMs: endUnixMs,
+        durationMs,
+        attributes: {},
+        error: false,
+      });
+  }
+  return parts;
 }
 
 interface Placed {

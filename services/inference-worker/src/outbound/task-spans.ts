@@ -1,12 +1,12 @@
 import { attributeNames, contextFromTraceparent } from '@meridian/runtime';
-import { type Span, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
+import { type Span, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api';
 import type { ClaimFacts, Phase } from '../claims/held-claim.ts';
 import type { Reported } from '../claims/ports.ts';
 
 /**
- * One `worker.task` span for each claim, from its pull to its result, a child of the owner's attempt; inside it the
- * parts that make a waterfall. The parts are recorded when the result is known, from the times it carries: no timers
- * and no context on the way of a picture.
+ * One `worker.task` span for each claim, from its pull to its result, a child of the owner's attempt. Its parts are
+ * attributes: how long the picture took to come, waited here, was decoded, and was inferred, one after the other up to
+ * the end. A waterfall draws them from that; as spans of their own they would cost more than all the rest of tracing.
  */
 export class TaskSpans {
   readonly #tracer: Tracer;
@@ -37,21 +37,16 @@ export class TaskSpans {
   reported(facts: ClaimFacts, phase: Reported): void {
     const span = this.#take(facts);
     if (span === undefined) return;
-    const { outcome, bytesAtMs, fetchMs, atMs } = phase;
+    const { outcome, waitMs, fetchMs, atMs } = phase;
+    span.setAttribute(attributeNames.fetchMs, rounded(fetchMs));
+    span.setAttribute(attributeNames.waitMs, rounded(waitMs));
     if (outcome.kind === 'failure') {
       const { code, reason, message } = outcome.failure;
       span.setAttributes({ [attributeNames.code]: code, [attributeNames.reason]: reason });
       span.setStatus({ code: SpanStatusCode.ERROR, message });
     } else {
-      const parent = trace.setSpan(contextFromTraceparent(), span);
-      const inferenceAtMs = atMs - outcome.inferenceMs;
-      const parts: [string, number, number][] = [
-        ['worker.fetch', bytesAtMs - fetchMs, fetchMs],
-        ['worker.decode', inferenceAtMs - outcome.decodeMs, outcome.decodeMs],
-        ['worker.inference', inferenceAtMs, outcome.inferenceMs],
-      ];
-      for (const [name, startTime, durationMs] of parts)
-        this.#tracer.startSpan(name, { startTime }, parent).end(startTime + durationMs);
+      span.setAttribute(attributeNames.decodeMs, rounded(outcome.decodeMs));
+      span.setAttribute(attributeNames.inferenceMs, rounded(outcome.inferenceMs));
     }
     span.end(atMs);
   }
@@ -69,4 +64,8 @@ export class TaskSpans {
     this.#open.delete(facts.key);
     return span;
   }
+}
+
+function rounded(ms: number): string {
+  return ms.toFixed(2);
 }

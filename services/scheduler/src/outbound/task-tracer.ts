@@ -79,11 +79,11 @@ export class TaskTracer {
       [attributeNames.targetRegion]: ending.region,
       [attributeNames.worker]: ending.worker,
       [attributeNames.attempt]: task.placements,
-      'meridian.queue.ms': rounded(queueMs),
-      'meridian.transfer.ms': rounded(transferMs),
-      'meridian.decode.ms': rounded(decodeMs),
-      'meridian.inference.ms': rounded(inferenceMs),
-      'meridian.return.ms': rounded(returnMs),
+      [attributeNames.queueMs]: rounded(queueMs),
+      [attributeNames.transferMs]: rounded(transferMs),
+      [attributeNames.decodeMs]: rounded(decodeMs),
+      [attributeNames.inferenceMs]: rounded(inferenceMs),
+      [attributeNames.returnMs]: rounded(returnMs),
     };
     const span = this.#tracer.startSpan('task', { startTime: task.work.acceptedMs, attributes }, context);
     if (ending.outcome.kind === 'failure') {
