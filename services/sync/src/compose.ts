@@ -103,7 +103,7 @@ class StateDoor implements Component {
     const { tracer } = telemetry;
     this.#listen = config.grpcListen;
     this.#server = new RpcServer({ tls, windowBytes: WINDOW_BYTES, logger, clock, tracer });
-    const handlers = stateServiceHandlers({ region: config.region, tracer, ...parts });
+    const handlers = stateServiceHandlers({ region: config.region, tracer, clock, ...parts });
     this.#server.addService(StateService, STATE_SERVICE_ALLOW, handlers);
   }
 

@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { VersionVector } from '@meridian/causality';
 import type { JobHeader, SubmitJobRequest, SubmitJobResponseSchema } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
-import type { CallContext } from '@meridian/rpc';
+import { type CallContext, withSilenceLimit } from '@meridian/rpc';
 import type { Clock } from '@meridian/runtime';
 import { checkHeader, headerDigest } from '../codec/job-header.ts';
 import { jobIdOf } from '../jobs/job-id.ts';
@@ -31,6 +31,9 @@ export interface SubmitJobOptions {
   readonly limits: SubmitLimits;
 }
 
+/** A client that sends nothing for so long gives its place to others. Above what a cut link keeps from it. */
+const UPLOAD_SILENCE_MS = 30_000;
+
 type Response = MessageInitShape<typeof SubmitJobResponseSchema>;
 
 /**
@@ -56,7 +59,7 @@ export class SubmitJobHandler {
   }
 
   async submitJob(requests: AsyncIterable<SubmitJobRequest>, context: CallContext): Promise<Response> {
-    const parts = requests[Symbol.asyncIterator]();
+    const parts = withSilenceLimit(requests, { silenceMs: UPLOAD_SILENCE_MS, clock: this.#o.clock });
     const first = await parts.next();
     const part = first.done ? undefined : first.value.part;
     if (part?.case !== 'header')

@@ -15,8 +15,8 @@ import type {
 import { Failure } from '@meridian/failure';
 import { canonicalJson } from '@meridian/models';
 import { encodeEntry, ModelIndex } from '@meridian/replica';
-import type { AllowList, CallContext, ServiceHandlers } from '@meridian/rpc';
-import { attributeNames } from '@meridian/runtime';
+import { type AllowList, type CallContext, type ServiceHandlers, withSilenceLimit } from '@meridian/rpc';
+import { attributeNames, type Clock } from '@meridian/runtime';
 import { type Span, SpanStatusCode, type Tracer } from '@opentelemetry/api';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { receiveModel, type UploadPart } from '../blobs/model-upload.ts';
@@ -32,6 +32,7 @@ export interface StateServiceOptions {
   readonly blobs: BlobStore;
   readonly readiness: Readiness;
   readonly tracer: Tracer;
+  readonly clock: Clock;
 }
 
 /** Everything that is not named here is refused. */
@@ -45,6 +46,8 @@ export const STATE_SERVICE_ALLOW: AllowList = {
 
 /** Uploads at once: each holds a file open, and the disk does not get faster. */
 const UPLOADS_MAX = 4;
+/** An operator that sends nothing for so long gives its place to others. */
+const UPLOAD_SILENCE_MS = 30_000;
 const WRITE_TIMEOUT_MS = 10_000;
 const WORKER = /^[A-Za-z0-9_.-]{1,63}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
@@ -103,8 +106,10 @@ class StateHandlers {
       throw new Failure('RESOURCE_EXHAUSTED', `${UPLOADS_MAX} models are being added`, { reason: 'TOO_MANY_UPLOADS' });
     this.#uploads++;
     const span = this.#options.tracer.startSpan('sync.add-model', {}, context.traceContext);
+    const { blobs, clock } = this.#options;
+    const heard = withSilenceLimit(requests, { silenceMs: UPLOAD_SILENCE_MS, clock });
     try {
-      const manifest = await receiveModel(uploadParts(requests), this.#options.blobs);
+      const manifest = await receiveModel(uploadParts(heard), blobs);
       const { key, value, name, digest } = modelValue(manifest);
       span.setAttributes({ [attributeNames.model]: name, [attributeNames.modelDigest]: digest });
       const { vector } = await this.#options.replicator.write(
