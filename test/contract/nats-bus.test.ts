@@ -109,6 +109,36 @@ describe('a broker that stands still', () => {
   });
 });
 
+describe('a broker that falls silent in the middle of a read', () => {
+  test('is asked again from where it stopped: everything comes, once and in order', async () => {
+    const harness = await NatsHarness.start();
+    const count = 600; // more than two pulls
+    try {
+      const { bus } = await harness.open('scheduler');
+      const subjectOf = (job: string) => subject('job', { origin: REGION, job, task: 'job' });
+      for (let n = 0; n < count; n++)
+        await bus.publishDurable(subjectOf(`j${n}`), {
+          type: 'meridian.job.record.v1',
+          data: { headerDigest: Buffer.from([n >> 8, n & 255]) },
+        });
+      const seen: number[] = [];
+      let resumed: Promise<void> | undefined;
+      for await (const { data } of bus.lastBySubject('JOBS', subjectOf('*'), 'meridian.job.record.v1')) {
+        seen.push(Buffer.from(data.headerDigest).readUInt16BE());
+        if (resumed !== undefined) continue;
+        harness.server.pause();
+        // Longer than the reader waits for a pull.
+        resumed = systemClock.sleep(800).then(() => harness.server.resume());
+      }
+      await resumed;
+      expect(seen).toEqual(Array.from({ length: count }, (_, n) => n));
+    } finally {
+      harness.server.resume();
+      await harness.stop();
+    }
+  });
+});
+
 describe('NatsAdmin', () => {
   let server: NatsServer;
   beforeEach(async () => {

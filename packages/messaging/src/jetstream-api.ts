@@ -52,7 +52,8 @@ export interface ConsumerConfig {
   readonly name: string;
   readonly durable_name?: string;
   readonly ack_policy: 'explicit' | 'none';
-  readonly deliver_policy: 'all' | 'last_per_subject';
+  readonly deliver_policy: 'all' | 'last_per_subject' | 'by_start_sequence';
+  readonly opt_start_seq?: number;
   readonly replay_policy: 'instant';
   readonly filter_subject: string;
   readonly ack_wait?: number;

@@ -20,6 +20,11 @@ const LOOK_MS = 25;
 /** The consumer forgets itself after this long without a pull; it is not deleted, which would need a permission. */
 const INACTIVE_MS = 10_000;
 
+/** A broker that is silent so often in one read, over six seconds in all, is given up. */
+const SILENCES_MAX = 5;
+const SILENCE_PAUSE_MS = 200;
+const READ_INCOMPLETE = 'READ_INCOMPLETE';
+
 export interface StreamReadOptions<T extends EventType> {
   readonly session: NatsSession;
   readonly api: JetStreamApi;
@@ -31,18 +36,40 @@ export interface StreamReadOptions<T extends EventType> {
 }
 
 /**
- * Reads the last message of every subject through a passing consumer in the broker's memory.
+ * Reads the last message of every subject through passing consumers in the broker's memory. A broker that falls silent,
+ * as one does that has just started and is busy, is asked again, from the message after the last one that came.
  * @throws Failure UNAVAILABLE / DISCONNECTED, NO_ANSWER or READ_INCOMPLETE; NOT_FOUND / STREAM_MISSING
  */
 export async function* readLast<T extends EventType>(
   options: StreamReadOptions<T>,
+): AsyncGenerator<Stored<T>, void, undefined> {
+  const position: Position = { streamSequence: 0 };
+  for (let silences = 0; ; silences++) {
+    try {
+      return yield* readFrom(options, position);
+    } catch (thrown) {
+      const resumable = keepsOnlyLast(options.stream) || position.streamSequence === 0;
+      if (!isIncomplete(thrown) || !resumable || silences === SILENCES_MAX) throw thrown;
+      await options.clock.sleep(SILENCE_PAUSE_MS * 2 ** silences);
+    }
+  }
+}
+
+/** The last message that was read. */
+interface Position {
+  streamSequence: number;
+}
+
+async function* readFrom<T extends EventType>(
+  options: StreamReadOptions<T>,
+  position: Position,
 ): AsyncGenerator<Stored<T>, void, undefined> {
   const { session, api, stream } = options;
   const name = `read_${session.newInbox().split('.').slice(1).join('_')}`;
   const { num_pending: waiting } = await api.createConsumer(stream, {
     name,
     ack_policy: 'none',
-    deliver_policy: keepsOnlyLast(stream) ? 'all' : 'last_per_subject',
+    ...startAfter(position, stream),
     replay_policy: 'instant',
     filter_subject: options.filter,
     inactive_threshold: nanoseconds(INACTIVE_MS),
@@ -51,7 +78,7 @@ export async function* readLast<T extends EventType>(
   });
   if (waiting === 0) return;
   const inbox = new PullInbox(session, options.clock, () => undefined);
-  const reading: Reading = { inbox, name, consumerSequence: 0, pending: waiting };
+  const reading: Reading = { inbox, name, position, consumerSequence: 0, pending: waiting };
   try {
     // A stream that is written all the time must not hold the reader: to have caught up twice is enough.
     for (let caughtUp = 0; caughtUp < 2; ) {
@@ -63,6 +90,11 @@ export async function* readLast<T extends EventType>(
   }
 }
 
+function startAfter({ streamSequence }: Position, stream: StreamName) {
+  if (streamSequence > 0) return { deliver_policy: 'by_start_sequence', opt_start_seq: streamSequence + 1 } as const;
+  return { deliver_policy: keepsOnlyLast(stream) ? 'all' : 'last_per_subject' } as const;
+}
+
 /** Reading all of such a stream is cheaper for the broker than to look for the last ones. */
 function keepsOnlyLast(stream: StreamName): boolean {
   return STREAMS.some((row) => row.name === stream && row.messagesPerSubjectMax === 1);
@@ -71,6 +103,7 @@ function keepsOnlyLast(stream: StreamName): boolean {
 interface Reading {
   readonly inbox: PullInbox;
   readonly name: string;
+  readonly position: Position;
   /** Of the last message; and how many waited after it. */
   consumerSequence: number;
   pending: number;
@@ -116,6 +149,7 @@ function accept<T extends EventType>(
   if (info.consumerSequence !== reading.consumerSequence + 1) throw incomplete('a message did not arrive');
   reading.consumerSequence = info.consumerSequence;
   reading.pending = info.pending;
+  reading.position.streamSequence = info.streamSequence;
   const verdict = options.inspector.inspect(rawMessage(message), options.wanted, true);
   return typeof verdict === 'string' ? undefined : { ...verdict, sequence: info.streamSequence };
 }
@@ -147,8 +181,12 @@ export async function readLastOf<T extends EventType>(
   return { ...verdict, sequence: message.seq };
 }
 
+function isIncomplete(thrown: unknown): boolean {
+  return thrown instanceof Failure && thrown.reason === READ_INCOMPLETE;
+}
+
 function incomplete(problem: string): Failure {
   return new Failure('UNAVAILABLE', `the stream could not be read to its end: ${problem}`, {
-    reason: 'READ_INCOMPLETE',
+    reason: READ_INCOMPLETE,
   });
 }
