@@ -4,6 +4,9 @@
  * ROUNDS (10) · PICTURES (2100) · SEED (1) · FAULT (all; part of a name) · MODEL (the default). Exit code 0: every fault of every
  * round left all answers there, once, and equal.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { awaitModels } from '@meridian/local';
 import { systemClock } from '@meridian/runtime';
@@ -87,7 +90,10 @@ async function strike(running: RunningSystem, fault: Fault): Promise<{ atMs: num
   const atMs = systemClock.nowMs();
   await fault.inject(running);
   const { lastsMs, repair } = fault;
-  if (lastsMs !== undefined && repair !== undefined) repaired = systemClock.sleep(lastsMs).then(() => repair(running));
+  if (lastsMs !== undefined && repair !== undefined) {
+    repaired = systemClock.sleep(lastsMs).then(() => repair(running));
+    repaired.catch(() => undefined); // who awaits it hears of it; until then it must not end this process
+  }
   return { atMs, open };
 }
 
@@ -96,8 +102,8 @@ function describeUndisturbed(job: FinishedJob): string {
   return `undisturbed: ${job.answers.length} answers in ${(job.durationMs / 1000).toFixed(1)} s (${regions}), ${job.replaced} placed again`;
 }
 
-async function main(): Promise<boolean> {
-  const running = await startLocalSystem();
+async function main(stateRoot: string): Promise<boolean> {
+  const running = await startLocalSystem({ stateRoot });
   try {
     const photographs = running.provisioned.samples.map((sample) => sample.path);
     const pictures = await variations(photographs, count, seed);
@@ -130,6 +136,11 @@ async function main(): Promise<boolean> {
   }
 }
 
-const good = await main();
-say(good ? 'all answers there, once, equal' : 'FAILED');
+const stateRoot = await mkdtemp(join(tmpdir(), 'meridian-faults-'));
+const good = await main(stateRoot).catch((error: unknown) => {
+  say(String(error));
+  return false;
+});
+if (good) await rm(stateRoot, { recursive: true, force: true });
+say(good ? 'all answers there, once, equal' : `FAILED; state and logs: ${stateRoot}`);
 process.exitCode = good ? 0 : 1;
