@@ -71,6 +71,9 @@ export async function startLocalSystem(options: StartOptions = {}): Promise<Runn
   };
   try {
     await system.start();
+    const down = [...system.regions.values()].filter(({ state }) => state !== 'up');
+    if (down.length > 0)
+      throw new Error(down.map(({ name, problem }) => `${name} did not start: ${problem}`).join('; '));
     await awaitModels(system, systemClock);
   } catch (error) {
     await system.stop();

@@ -59,10 +59,14 @@ function isFree(port: number): Promise<boolean> {
 const PORTS_FROM = 20_000;
 const PORTS_BELOW = 32_768;
 
+/** Each process goes through the ports from a place of its own: two that start at once seldom want the same ones. */
+let next = randomInt(PORTS_FROM, PORTS_BELOW);
+
 /** A loopback port on which nobody listens now. */
 export async function freePort(taken: ReadonlySet<number> = new Set()): Promise<number> {
   for (;;) {
-    const port = randomInt(PORTS_FROM, PORTS_BELOW);
+    const port = next;
+    next = port + 1 < PORTS_BELOW ? port + 1 : PORTS_FROM;
     if (!taken.has(port) && (await isFree(port))) return port;
   }
 }
