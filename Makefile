@@ -9,7 +9,7 @@ SAMPLES ?=
 WORKERS ?= 1
 ONLY ?=
 export MERIDIAN_STATE := $(STATE)
-# Compiled modules are kept: a process starts with two thirds of the work.
+# Compiled modules are kept: a process's start costs a third less.
 export NODE_COMPILE_CACHE := $(STATE)/compile-cache
 BIN := $(STATE)/toolchain/node_modules/.bin
 export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
@@ -74,11 +74,11 @@ unit: packages
 faults: packages ## kill, stop and cut real processes under a job and compare with an undisturbed run; ROUNDS=10
 	@exec node --disable-warning=ExperimentalWarning test/faults/main.ts
 
-acceptance: packages ## long checks: a job of 2,000 pictures over a bad link, 100 starts; ONLY=name
+acceptance: packages ## long checks; ONLY=big-job, starts or cut-off-restarts
 	@$(LOCAL) prepare
 	@exec node --disable-warning=ExperimentalWarning test/acceptance/main.ts "$(ONLY)"
 
-bench: packages ## benchmarks against the bare limit, in one run; ONLY=name
+bench: packages ## benchmarks, each against its limit or aim in one run; ONLY=path or link
 	@$(LOCAL) prepare
 	@exec node --disable-warning=ExperimentalWarning test/bench/main.ts --only "$(ONLY)"
 
