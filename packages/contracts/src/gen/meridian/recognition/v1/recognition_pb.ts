@@ -146,20 +146,20 @@ export const RecognitionSchema: GenMessage<Recognition> = /*@__PURE__*/
   messageDesc(file_meridian_recognition_v1_recognition, 3);
 
 /**
- * Where the milliseconds went, as the owner of the task saw it.
+ * Where the milliseconds went, as the owner of the task saw it. The parts add up to `total_ms`.
  *
  * @generated from message meridian.recognition.v1.Timings
  */
 export type Timings = Message<"meridian.recognition.v1.Timings"> & {
   /**
-   * From acceptance until a worker announced the claim.
+   * From acceptance until a worker announced the claim, and what the picture waited in the worker.
    *
    * @generated from field: double queue_ms = 1;
    */
   queueMs: number;
 
   /**
-   * From the announcement until the worker had the bytes.
+   * From the announcement until the worker had the bytes: what was spent on the way, less half a round trip.
    *
    * @generated from field: double transfer_ms = 2;
    */
@@ -176,13 +176,15 @@ export type Timings = Message<"meridian.recognition.v1.Timings"> & {
   inferenceMs: number;
 
   /**
-   * From the end of the inference until the result was final here.
+   * From the end of the inference until the result was here.
    *
    * @generated from field: double return_ms = 5;
    */
   returnMs: number;
 
   /**
+   * From acceptance until the result was here. For a job it is stored after that.
+   *
    * @generated from field: double total_ms = 6;
    */
   totalMs: number;
@@ -207,7 +209,7 @@ export type TaskError = Message<"meridian.recognition.v1.TaskError"> & {
   code: string;
 
   /**
-   * Stable, upper snake case, e.g. IMAGE_TRUNCATED.
+   * Stable, upper snake case, e.g. PICTURE_TRUNCATED.
    *
    * @generated from field: string reason = 2;
    */
@@ -331,7 +333,7 @@ export const TaskResultSchema: GenMessage<TaskResult> = /*@__PURE__*/
   messageDesc(file_meridian_recognition_v1_recognition, 6);
 
 /**
- * Where the work may run. Empty: anywhere.
+ * Where the work may run: in these regions, and in the regions of these zones. Empty: anywhere.
  *
  * @generated from message meridian.recognition.v1.ResidencyRule
  */

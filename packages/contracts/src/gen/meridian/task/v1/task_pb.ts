@@ -245,7 +245,8 @@ export type Attempt = Message<"meridian.task.v1.Attempt"> & {
   endedUnixMs: bigint;
 
   /**
-   * `result`, or why it was given up: `worker-lost`, `region-down`, `no-ack`, `not-announced`, `retryable-failure`, `cancelled`, `expired`.
+   * `result`, `superseded`, or why it was given up: `worker-lost`, `region-down`, `no-workers`, `no-ack`, `not-announced`,
+   * `hung`, `returned`, `retryable-failure`, `cancelled`, `expired`, `failed`. See docs/telemetry.md.
    *
    * @generated from field: string end = 7;
    */
