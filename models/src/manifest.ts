@@ -78,7 +78,7 @@ export const decoderSchema = z.discriminatedUnion('kind', [
     ...limits,
     ...nonMaximumSuppression,
   }),
-  /** PP-OCR: `parts.detection` finds lines (DB), `parts.recognition` reads each (CTC over `alphabet`). */
+  /** PP-OCR: `parts.detection` finds lines (DB), `parts.recognition` reads each (CTC over `labels`). */
   z.strictObject({
     kind: z.literal('ppocr'),
     binaryThreshold: fraction.default(0.3),

@@ -4,7 +4,7 @@ import type { RunningSystem } from '../support/local-system.ts';
 /** One thing that goes wrong under a job of region beijing, and how it ends. */
 export interface Fault {
   readonly name: string;
-  /** Regions whose open tasks it hits; more than MIN_OPEN must be open in each. */
+  /** Regions whose open tasks it hits; at least OPEN_MIN of main.ts must be open in each. */
   readonly hits: readonly string[];
   inject(running: RunningSystem): Promise<void>;
   /** Undoes it after `lastsMs`; nothing for faults that the system repairs by itself. */

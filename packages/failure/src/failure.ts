@@ -3,7 +3,7 @@ import { CODES, type Code } from './code.ts';
 export interface FailureOptions {
   /** Overrides the code's default, e.g. an INTERNAL failure of one worker may succeed on another. */
   readonly retryable?: boolean;
-  /** Stable machine-readable reason within the code, e.g. `IMAGE_TRUNCATED`. Upper snake case. */
+  /** Stable machine-readable reason within the code, e.g. `PICTURE_TRUNCATED`. Upper snake case. */
   readonly reason?: string;
   /** How long the caller should wait before trying again. */
   readonly retryDelayMs?: number;

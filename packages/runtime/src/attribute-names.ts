@@ -26,7 +26,7 @@ export const attributeNames = {
   decodeMs: 'meridian.decode.ms',
   inferenceMs: 'meridian.inference.ms',
   returnMs: 'meridian.return.ms',
-  /** In a worker: from the announcement until the picture was there, and until it was taken up. */
+  /** In a worker: from the announcement until the picture was there; what it waited then, before and between its work. */
   fetchMs: 'meridian.fetch.ms',
   waitMs: 'meridian.wait.ms',
   stream: 'meridian.stream',

@@ -13,7 +13,7 @@ export const workerConfig = z.object({
   syncAddress: hostPort(),
   /** Inference processes, one core each. More use more cores, and as many times the memory of the models. */
   slots: count(1, 64).default(1),
-  /** Pictures given to an inference process at once. 2 keeps decoding and inference busy; more only wait in there. */
+  /** Pictures given to an inference process at once: one in the model, the others decoding or decoded. */
   inFlightPerSlot: count(1, 8).default(3),
   /** Claims held at most beyond one for each queue. More hide long links, but keep claims from other workers. */
   prefetchMax: count(1, 1024).default(24),

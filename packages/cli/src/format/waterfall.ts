@@ -4,7 +4,7 @@ import { formatMs } from './quantity.ts';
 import { formatTable } from './table.ts';
 
 const BAR_WIDTH = 40;
-/** A job of thousands of tasks shares one trace; `--json` has all. */
+/** All requests of one RecognizeStream share a trace; `--json` has all spans that came. */
 const SPANS_SHOWN_MAX = 200;
 
 /**
