@@ -5,6 +5,10 @@ import { cutOffRestarts, starts } from './starts.ts';
 const SCENARIOS: Readonly<Record<string, Scenario>> = { 'big-job': bigJob, 'cut-off-restarts': cutOffRestarts, starts };
 
 const only = process.argv[2] ?? '';
+if (only !== '' && SCENARIOS[only] === undefined) {
+  process.stderr.write(`no scenario ${only}; there are ${Object.keys(SCENARIOS).join(', ')}\n`);
+  process.exit(2);
+}
 let good = true;
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
   if (only !== '' && only !== name) continue;
