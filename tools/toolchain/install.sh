@@ -25,4 +25,8 @@ if [ ! -f "$target/.lock" ] || [ "$(cat "$target/.lock")" != "$want" ]; then
   }
   printf '%s' "$want" >"$target/.lock"
 fi
+if [ ! -x "$target/node_modules/.bin/node" ] && [ "$major" -lt 24 ]; then
+  echo "meridian runs on node 24, of which there is no package for this system ($(uname -sm)); node $(node -v) is here. Install node 24, then run make again." >&2
+  exit 1
+fi
 echo "$target/node_modules/.bin"
