@@ -117,6 +117,30 @@ export function consumerContract(harness: () => BusHarness): void {
     expect((await collect(consumer.fetch(1, 5000)))[0]?.data.taskId).toBe('late0');
   });
 
+  test('a consumer that is deleted and made anew is given everything that the queue holds', async () => {
+    const { owner, worker, consumer } = await opened();
+    await place(owner, 4);
+    const [done, held] = await collect(consumer.fetch(2, 1000));
+    done?.ack();
+    await until(async () => (await owner.streamState('TASKS')).messages === 3, 'one is done');
+    await collect(consumer.fetch(2, 1000)); // out, and not settled
+    const waiting = failed(collect(consumer.fetch(1, 5000)));
+    expect(await owner.deleteConsumers('TASKS')).toBe(1);
+    expect(await waiting).toMatchObject({ code: 'NOT_FOUND', reason: 'CONSUMER_MISSING' });
+    expect(await failed(collect(consumer.fetch(1, 100)))).toMatchObject({ reason: 'CONSUMER_MISSING' });
+    expect(await owner.deleteConsumers('TASKS')).toBe(0);
+    const again = await openConsumer(worker);
+    const deliveries = await collect(again.fetch(3, 1000));
+    expect(deliveries.map((d) => [d.data.taskId, d.deliveryCount])).toEqual([
+      ['t1', 1],
+      ['t2', 1],
+      ['t3', 1],
+    ]);
+    held?.ack(); // of the consumer before: it counts or not, it does no harm
+    for (const delivery of deliveries) delivery.ack();
+    await until(async () => (await owner.streamState('TASKS')).messages === 0, 'the queue is empty');
+  });
+
   test('fetches side by side, of two workers, share the queue', async () => {
     const { owner, consumer } = await opened();
     const { bus: second } = await harness().open('worker');

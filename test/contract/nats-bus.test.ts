@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { STREAMS, subject } from '@meridian/contracts';
+import { STREAMS, subject, taskConsumer } from '@meridian/contracts';
 import { freePort } from '@meridian/local';
 import { NatsAdmin, type NatsDialOptions } from '@meridian/messaging';
 import { type Logger, systemClock } from '@meridian/runtime';
@@ -134,6 +134,44 @@ describe('a broker that falls silent in the middle of a read', () => {
       expect(seen).toEqual(Array.from({ length: count }, (_, n) => n));
     } finally {
       harness.server.resume();
+      await harness.stop();
+    }
+  });
+});
+
+describe('a broker that is killed under a work queue', () => {
+  const queue = subject('task', { target: REGION, class: 'normal', model: 'm' });
+  const options = {
+    ...{ name: taskConsumer('normal', 'm'), filter: queue, type: 'meridian.task.claim.v1' as const },
+    ...{ ackWaitMs: 10_000, maxDeliver: -1, maxAckPending: 1000 },
+  };
+
+  test('has another life, and consumers made anew deliver all that it kept', async () => {
+    const harness = await NatsHarness.start();
+    try {
+      const { bus: owner } = await harness.open('scheduler');
+      const { bus: worker } = await harness.open('worker');
+      const before = owner.brokerLife;
+      const consumer = await worker.consumer('TASKS', options);
+      for (let n = 0; n < 400; n++)
+        await owner.publishDurable(queue, { type: 'meridian.task.claim.v1', data: { taskId: `t${n}` } });
+      for await (const delivery of consumer.fetch(300, 5000)) if (delivery.sequence % 3 !== 0) delivery.ack();
+      await harness.server.kill();
+      await harness.server.launch();
+      await until(() => owner.connected && worker.connected, 'both are back');
+      expect(owner.brokerLife).not.toBe(before);
+      await owner.deleteConsumers('TASKS');
+      const again = await worker.consumer('TASKS', options);
+      const { messages } = await owner.streamState('TASKS');
+      expect(messages).toBeGreaterThanOrEqual(200);
+      const seen = new Set<number>();
+      for await (const delivery of again.fetch(messages, 5000)) {
+        seen.add(delivery.sequence);
+        delivery.ack();
+      }
+      expect(seen.size).toBe(messages);
+      await until(async () => (await owner.streamState('TASKS')).messages === 0, 'the queue is empty');
+    } finally {
       await harness.stop();
     }
   });

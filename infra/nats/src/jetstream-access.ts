@@ -18,6 +18,8 @@ export type StreamOperation =
   | 'consume'
   /** How many messages wait at a consumer. */
   | 'depth'
+  /** Deletes the durable consumers, so that those who pull make them anew. */
+  | 'reset'
   /** Makes the stream, and checks that it is as it should be. */
   | 'create';
 
@@ -27,7 +29,7 @@ const EVERY_STREAM_CREATE: Access = Object.fromEntries(STREAMS.map(({ name }) =>
 
 /** Who reads which stream is said in the stream table; this says how. */
 export const STREAM_ACCESS: Readonly<Record<Role, Access>> = {
-  scheduler: { TASKS: ['info', 'depth'], JOBS: ['info', 'get', 'purge', 'replay'] },
+  scheduler: { TASKS: ['info', 'depth', 'reset'], JOBS: ['info', 'get', 'purge', 'replay'] },
   worker: { TASKS: ['consume'] },
   sync: { STATE: ['info', 'get', 'replay'] },
   optimizer: {},
@@ -61,6 +63,7 @@ const OPERATIONS: Readonly<Record<StreamOperation, (stream: StreamName, region: 
   replay,
   consume: (stream, region) => [...replay(stream, region), ...depth(stream), `$JS.ACK.${stream}.>`],
   depth,
+  reset: (stream) => [`$JS.API.CONSUMER.NAMES.${stream}`, `$JS.API.CONSUMER.DELETE.${stream}.*`],
   create: (stream) => [`$JS.API.STREAM.CREATE.${stream}`],
 };
 

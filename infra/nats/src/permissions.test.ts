@@ -82,7 +82,7 @@ describe('permissions', () => {
       expect(rolesThatMay(`$JS.API.STREAM.UPDATE.${name}`)).toEqual([]);
       expect(rolesThatMay(`$JS.API.STREAM.MSG.DELETE.${name}`)).toEqual([]);
       expect(rolesThatMay(`$JS.API.STREAM.SNAPSHOT.${name}`)).toEqual([]);
-      expect(rolesThatMay(`$JS.API.CONSUMER.DELETE.${name}.x`)).toEqual([]);
+      expect(rolesThatMay(`$JS.API.CONSUMER.DELETE.${name}.x`)).toEqual(name === 'TASKS' ? ['scheduler'] : []);
       if (name !== 'JOBS') expect(rolesThatMay(`$JS.API.STREAM.PURGE.${name}`)).toEqual([]);
     }
     expect(ROLES.filter((role) => publish[role]?.some((subject) => subject.startsWith('$JS.ACK')))).toEqual([

@@ -41,6 +41,7 @@ export class InMemoryBroker {
   readonly #delayMs: (from: string, to: string) => number;
   readonly #streams = new Map<string, InMemoryStream>();
   readonly #consumers = new Map<string, InMemoryConsumer>();
+  readonly #lives = new Map<string, number>();
   readonly #listeners = new Set<Listener>();
   readonly #cuts = new Set<string>();
   readonly #down = new Set<string>();
@@ -64,9 +65,14 @@ export class InMemoryBroker {
 
   /** Takes a region's broker down or up again; what its streams hold stays. */
   setUp(region: string, up: boolean): void {
-    if (up) this.#down.delete(region);
-    else this.#down.add(region);
+    if (up && this.#down.delete(region)) this.#lives.set(region, (this.#lives.get(region) ?? 0) + 1);
+    if (!up) this.#down.add(region);
     for (const listener of this.#statusListeners.get(region) ?? []) listener(up ? 'connected' : 'disconnected');
+  }
+
+  /** Another one each time it came up again. */
+  lifeOf(region: string): string {
+    return `${region} ${this.#lives.get(region) ?? 0}`;
   }
 
   /** Ends its timers; nothing is delivered again. */
@@ -103,6 +109,15 @@ export class InMemoryBroker {
 
   findConsumer(region: string, stream: StreamName, name: string): InMemoryConsumer | undefined {
     return this.#consumers.get(consumerKey(region, stream, name));
+  }
+
+  deleteConsumers(region: string, stream: StreamName): number {
+    const found = [...this.#consumers].filter(([key]) => key.startsWith(`${region} ${stream} `));
+    for (const [key, consumer] of found) {
+      this.#consumers.delete(key);
+      consumer.delete();
+    }
+    return found.length;
   }
 
   /** @throws Failure FAILED_PRECONDITION / CONSUMER_CONFLICT */

@@ -215,6 +215,15 @@ export class InMemoryBus implements MessageBus {
     return this.#broker.findConsumer(this.region, stream, name)?.pending;
   }
 
+  async deleteConsumers(stream: StreamName): Promise<number> {
+    this.#mustBeConnected();
+    return this.#broker.deleteConsumers(this.region, stream);
+  }
+
+  get brokerLife(): string {
+    return this.#broker.lifeOf(this.region);
+  }
+
   onStatus(listener: (status: BusStatus) => void): () => void {
     return this.#broker.onStatus(this.region, listener);
   }

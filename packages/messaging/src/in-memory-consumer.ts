@@ -1,3 +1,4 @@
+import { Failure } from '@meridian/failure';
 import type { Clock, Timer } from '@meridian/runtime';
 import type { InMemoryStream, StoredEntry } from './in-memory-stream.ts';
 import type { ConsumerSettings } from './message-bus.ts';
@@ -8,6 +9,8 @@ export interface Taker {
   /** How many more it takes. */
   wants(): number;
   take(entry: StoredEntry, deliveryCount: number): void;
+  /** The consumer is gone. */
+  end(failure: Failure): void;
 }
 
 interface Unsettled {
@@ -31,6 +34,7 @@ export class InMemoryConsumer {
   readonly #takers = new Set<Taker>();
   #options: ConsumerSettings;
   #position = 0;
+  #deleted = false;
 
   constructor(stream: InMemoryStream, options: ConsumerSettings, clock: Clock) {
     this.#stream = stream;
@@ -49,8 +53,12 @@ export class InMemoryConsumer {
     this.#options = options;
   }
 
-  /** The taker gets what there is at once, and what comes until it is removed. */
+  /**
+   * The taker gets what there is at once, and what comes until it is removed.
+   * @throws Failure NOT_FOUND / CONSUMER_MISSING after `delete`
+   */
   add(taker: Taker): void {
+    if (this.#deleted) throw missing();
     this.#takers.add(taker);
     this.#deliver();
   }
@@ -81,6 +89,14 @@ export class InMemoryConsumer {
     if (unsettled?.delivered) this.#startAckWait(unsettled);
   }
 
+  /** Nothing is delivered any more, and those who wait hear of it. */
+  delete(): void {
+    this.#deleted = true;
+    const takers = [...this.#takers];
+    this.close();
+    for (const taker of takers) taker.end(missing());
+  }
+
   close(): void {
     for (const unsettled of this.#unsettled.values()) unsettled.timer?.cancel();
     this.#unsettled.clear();
@@ -88,6 +104,7 @@ export class InMemoryConsumer {
   }
 
   #deliver(): void {
+    if (this.#deleted) return;
     for (const taker of this.#takers)
       while (taker.wants() > 0) {
         const next = this.#next();
@@ -137,4 +154,8 @@ export class InMemoryConsumer {
       });
     else this.#deliver();
   }
+}
+
+function missing(): Failure {
+  return new Failure('NOT_FOUND', 'the consumer was deleted', { reason: 'CONSUMER_MISSING' });
 }

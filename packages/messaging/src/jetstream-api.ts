@@ -96,6 +96,22 @@ export class JetStreamApi {
     }
   }
 
+  /** The first page of them, which is more than a work queue has. */
+  async consumerNames(stream: string): Promise<readonly string[]> {
+    const answer = (await this.#call(`CONSUMER.NAMES.${stream}`, { offset: 0 })) as { consumers: string[] | null };
+    return answer.consumers ?? [];
+  }
+
+  /** @returns false when there is none (any more) */
+  async deleteConsumer(stream: string, consumer: string): Promise<boolean> {
+    try {
+      return ((await this.#call(`CONSUMER.DELETE.${stream}.${consumer}`)) as { success: boolean }).success;
+    } catch (thrown) {
+      if (thrown instanceof Failure && thrown.reason === 'CONSUMER_MISSING') return false;
+      throw thrown;
+    }
+  }
+
   async streamInfo(stream: string): Promise<StreamInfo> {
     return (await this.#call(`STREAM.INFO.${stream}`)) as StreamInfo;
   }

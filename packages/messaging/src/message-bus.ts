@@ -207,6 +207,15 @@ export interface MessageBus {
   /** `PullConsumer.pending` of a durable consumer that another client may have made; undefined when there is none. */
   consumerDepth(stream: StreamName, name: string): Promise<ConsumerDepth | undefined>;
 
+  /**
+   * Deletes the durable consumers of a stream, and with them what they know of deliveries. Pulls that wait on them end with
+   * NOT_FOUND / CONSUMER_MISSING; who makes a consumer anew is given everything that a work queue still holds.
+   * @returns how many there were.
+   */
+  deleteConsumers(stream: StreamName): Promise<number>;
+  /** Another text after each start of the broker; empty while it is not known. */
+  readonly brokerLife: string;
+
   /** @returns a function that removes the listener. */
   onStatus(listener: (status: BusStatus) => void): () => void;
   /** Stops intake: unsubscribes, lets running handlers and publishes end. Sending still works until `close`. */

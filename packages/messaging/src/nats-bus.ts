@@ -215,6 +215,16 @@ export class NatsBus implements MessageBus {
     return info && { waiting: info.num_pending, unacked: info.num_ack_pending };
   }
 
+  async deleteConsumers(stream: StreamName): Promise<number> {
+    const names = await this.#api.consumerNames(stream);
+    const gone = await Promise.all(names.map((name) => this.#api.deleteConsumer(stream, name)));
+    return gone.filter(Boolean).length;
+  }
+
+  get brokerLife(): string {
+    return this.#session.serverId;
+  }
+
   onStatus(listener: (status: BusStatus) => void): () => void {
     return this.#session.onStatus(listener);
   }

@@ -81,6 +81,11 @@ export class NatsSession {
     return this.#connected;
   }
 
+  /** Of the broker's process that this session is connected to, or was last; empty before the first. */
+  get serverId(): string {
+    return this.#connection.info?.server_id ?? '';
+  }
+
   onStatus(listener: (status: BusStatus) => void): () => void {
     this.#statusListeners.add(listener);
     return () => this.#statusListeners.delete(listener);

@@ -16,6 +16,7 @@ import { JobIndex } from './jobs/job-index.ts';
 import { createMetrics, observeGauges } from './metrics.ts';
 import { ClaimLeftovers } from './outbound/claim-leftovers.ts';
 import { ClaimPublisher } from './outbound/claim-publisher.ts';
+import { ClaimQueues } from './outbound/claim-queues.ts';
 import { EventPublisher } from './outbound/event-publisher.ts';
 import { JobStore } from './outbound/job-store.ts';
 import { LoadReporter } from './outbound/load-reporter.ts';
@@ -100,7 +101,8 @@ export function assemble(context: Context, doors: Doors): { components: Componen
             modelDigests: () => replica.models().map(({ digest }) => digest),
           }),
         ];
-  return { components: [archive, owner, probe, ...reporters, retention, door], door, owner };
+  const queues = new ClaimQueues({ bus, clock, logger, file: join(config.stateDirectory, 'broker-life') });
+  return { components: [archive, queues, owner, probe, ...reporters, retention, door], door, owner };
 }
 
 function catalogueOf(replica: Doors['replica'], region: string) {
