@@ -101,11 +101,10 @@ export class NatsHarness implements BusHarness {
 
 function accounts(keys: Readonly<Record<BusRole | 'stranger', KeyPair>>): string {
   const users = ROLES.map((role) => {
-    const { publish, subscribe, mayRespond } = permissionsOf(role, REGION);
+    const { publish, subscribe } = permissionsOf(role, REGION);
     return `{ nkey: ${keys[role].getPublicKey()}, permissions: {
       publish: { allow: ${JSON.stringify(publish)} }
       subscribe: { allow: ${JSON.stringify(subscribe)} }
-      ${mayRespond ? 'allow_responses: { max: 1, expires: "30s" }' : ''}
     } }`;
   });
   const stranger = `{ nkey: ${keys.stranger.getPublicKey()} }`;

@@ -14,9 +14,6 @@ import { type Permissions, permissionsOf } from './permissions.ts';
 export const APPLICATION_ACCOUNT = 'APP';
 const SYSTEM_ACCOUNT = 'SYS';
 
-/** An answer later than this is refused; requests time out sooner. */
-const RESPONSE_EXPIRES = '30s';
-
 export interface AccountsOptions {
   readonly region: string;
   readonly peers: readonly string[];
@@ -66,13 +63,12 @@ function linkAccountOf(peer: string, o: AccountsOptions): ConfValue {
 
 export const systemAccount = SYSTEM_ACCOUNT;
 
-function user(nkey: string, { publish, subscribe, mayRespond }: Permissions): ConfValue {
+function user(nkey: string, { publish, subscribe }: Permissions): ConfValue {
   return {
     nkey,
     permissions: {
       publish: publish.length > 0 ? { allow: publish } : { deny: ['>'] },
       subscribe: { allow: subscribe },
-      ...(mayRespond && { allow_responses: { max: 1, expires: RESPONSE_EXPIRES } }),
     },
   };
 }

@@ -101,6 +101,8 @@ describe('natsConfig', () => {
     expect(natsConfig(options('beijing', { jetstreamKey: 'key-1' }))).toContain('key: "key-1"');
     expect(text).toContain('no_advertise: true');
     expect(text).not.toContain('no_auth_user');
+    // Its list of replies makes brokers slow: docs/adr/005-answers-by-subject.md.
+    expect(text).not.toContain('allow_responses');
     expect(text).not.toMatch(/^http/m);
     expect(natsConfig(options('beijing', { ports: { client: 1, leaf: 2, monitor: 3 } }))).toContain(
       'http: "127.0.0.1:3"',

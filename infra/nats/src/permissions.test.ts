@@ -53,7 +53,7 @@ describe('permissions', () => {
       const { publish, subscribe } = permissionsOf(role, REGION);
       for (const subject of [...publish, ...subscribe]) {
         expect(subject).not.toMatch(/^[*>]|^\$JS\.API\.[*>]|^\$SYS/);
-        if (!subject.startsWith('$JS') && !subject.startsWith('_INBOX')) expect(subject).not.toContain('>');
+        if (!/^(\$JS|_INBOX_|_R_)/.test(subject)) expect(subject).not.toContain('>');
       }
       expect(may(subscribe, '_INBOX_other.x')).toBe(false);
       expect(may(subscribe, '_INBOX.x.y')).toBe(false);
@@ -90,12 +90,20 @@ describe('permissions', () => {
     ]);
   });
 
-  test('only those who are asked may answer', () => {
-    const asked: readonly SubjectRow[] = Object.values(SUBJECTS);
+  test('only those who are asked may answer, and only those who ask', () => {
+    const asked: readonly SubjectRow[] = Object.values(SUBJECTS).filter(
+      (row: SubjectRow) => row.replyType !== undefined,
+    );
     for (const role of ROLES)
-      expect([role, permissionsOf(role, REGION).mayRespond]).toEqual([
-        role,
-        asked.some((row) => row.replyType !== undefined && row.subscribers.includes(role)),
-      ]);
+      for (const asker of ROLES) {
+        const answers = asked.some((row) => row.subscribers.includes(role) && row.publishers.includes(asker));
+        expect([role, asker, may(permissionsOf(role, REGION).publish, `_INBOX_${asker}.x.1`)]).toEqual([
+          role,
+          asker,
+          answers,
+        ]);
+      }
+    const acrossRegions = ROLES.filter((role) => may(permissionsOf(role, REGION).publish, '_R_.x'));
+    expect(acrossRegions).toEqual(['scheduler', 'sync']);
   });
 });

@@ -6,9 +6,13 @@ import { carriesTarget, rows, subjectsOf } from './row.ts';
 export interface Permissions {
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
-  /** May answer, once, a request that it was sent. */
-  readonly mayRespond: boolean;
 }
+
+/**
+ * Reply subjects that a broker makes up for requests from another account, so for all that come from other regions. Each
+ * is known to who was asked only, takes one answer, and is gone with it.
+ */
+const FOREIGN_REPLIES = '_R_.>';
 
 /** Replies to a role's requests. Other roles cannot listen there. */
 export function inbox(role: Role): string {
@@ -20,7 +24,7 @@ export function inbox(role: Role): string {
  * The auditor, which exists in tests only, sees everything and says nothing.
  */
 export function permissionsOf(role: Role, region: string): Permissions {
-  if (role === 'auditor') return { publish: [], subscribe: ['>'], mayRespond: false };
+  if (role === 'auditor') return { publish: [], subscribe: ['>'] };
   const published = rows()
     .filter((row) => row.publishers.includes(role))
     // A target may be any region; an origin is always the own one: nobody speaks for another region.
@@ -29,8 +33,20 @@ export function permissionsOf(role: Role, region: string): Permissions {
     .filter((row) => row.subscribers.includes(role))
     .map((row) => subjectsOf(row, row.crossing === 'stream' ? '*' : region));
   return {
-    publish: [...published, ...jetstreamSubjects(role, region)],
+    publish: [...published, ...answers(role), ...jetstreamSubjects(role, region)],
     subscribe: [...subscribed, inbox(role)],
-    mayRespond: rows().some((row) => row.subscribers.includes(role) && row.replyType !== undefined),
   };
+}
+
+/**
+ * Where a role's answers go: to those who may ask it. Not by the broker's `allow_responses`: see
+ * docs/adr/005-answers-by-subject.md.
+ */
+function answers(role: Role): readonly string[] {
+  const answered = rows().filter((row) => row.subscribers.includes(role) && row.replyType !== undefined);
+  const subjects = answered.flatMap((row) => [
+    ...row.publishers.map(inbox),
+    ...(row.crossing === 'service' ? [FOREIGN_REPLIES] : []),
+  ]);
+  return [...new Set(subjects)].sort();
 }

@@ -85,11 +85,11 @@ function streams(): string {
 
 function permissions(): string {
   const parts = ROLES.map((role) => {
-    const { publish, subscribe, mayRespond } = permissionsOf(role, '<region>');
+    const { publish, subscribe } = permissionsOf(role, '<region>');
     return [
       `### ${role}`,
       '',
-      `${PURPOSE_OF_ROLES[role]}.${mayRespond ? ' May answer, once, a request that it receives.' : ''}`,
+      `${PURPOSE_OF_ROLES[role]}.`,
       '',
       table(['May publish to', 'May subscribe to'], pairUp(publish.map(code), subscribe.map(code))),
     ].join('\n');
@@ -97,7 +97,7 @@ function permissions(): string {
   return [
     '## Permissions',
     '',
-    '`<region>` is the own region. What is not listed is refused. `$JS.API` subjects are requests to JetStream.',
+    '`<region>` is the own region. What is not listed is refused. `$JS.API` subjects are requests to JetStream, `_INBOX_` subjects answers within the region, `_R_` subjects answers to other regions.',
     '',
     parts.join('\n\n'),
   ].join('\n');

@@ -14,9 +14,10 @@ const BATCH = 256;
 const BATCH_BYTES_MAX = 8 * 2 ** 20;
 /**
  * The broker looks this long for more before it says that nothing is left. Asked not to wait, it would answer from a
- * count that is sometimes wrong, or not at all.
+ * count that is sometimes wrong, or not at all. While that count says that something is left, it is given longer: it may
+ * just be busy.
  */
-const LOOK_MS = 25;
+const LOOKS_MS = [25, 250, 1000] as const;
 /** The consumer forgets itself after this long without a pull; it is not deleted, which would need a permission. */
 const INACTIVE_MS = 10_000;
 
@@ -81,9 +82,20 @@ async function* readFrom<T extends EventType>(
   const reading: Reading = { inbox, name, position, consumerSequence: 0, pending: waiting };
   try {
     // A stream that is written all the time must not hold the reader: to have caught up twice is enough.
-    for (let caughtUp = 0; caughtUp < 2; ) {
-      if (yield* readBatch(options, reading)) return;
-      if (reading.pending === 0) caughtUp++;
+    for (let caughtUp = 0, vain = 0, last = Number.POSITIVE_INFINITY; caughtUp < 2; ) {
+      const lookMs = LOOKS_MS[vain];
+      if (lookMs === undefined) return;
+      const { received, expired } = yield* readBatch(options, reading, lookMs);
+      if (reading.pending === 0) {
+        if (expired) return;
+        caughtUp++;
+      } else if (expired) {
+        // A busy broker may let a pull expire before all is sent. Its count also misleads when subjects are rewritten:
+        // then the reader is done when it has what was there before the pull.
+        if (position.streamSequence >= last) return;
+        last = (await api.streamInfo(stream)).state.last_seq;
+      }
+      vain = received === 0 ? vain + 1 : 0;
     }
   } finally {
     inbox.discard();
@@ -109,16 +121,17 @@ interface Reading {
   pending: number;
 }
 
-/** @returns whether nothing was left */
+/** One pull. @returns how many messages came, and whether its time was over before it was complete */
 async function* readBatch<T extends EventType>(
   options: StreamReadOptions<T>,
   reading: Reading,
-): AsyncGenerator<Stored<T>, boolean, undefined> {
+  lookMs: number,
+): AsyncGenerator<Stored<T>, { readonly received: number; readonly expired: boolean }, undefined> {
   const request = {
     subject: `$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${reading.name}`,
     batch: BATCH,
     bytesMax: BATCH_BYTES_MAX,
-    expiresMs: LOOK_MS,
+    expiresMs: lookMs,
   };
   const pull = new Pull(reading.inbox, request, options.session, options.clock);
   try {
@@ -135,7 +148,7 @@ async function* readBatch<T extends EventType>(
   }
   if (pull.end instanceof Failure) throw pull.end;
   if (pull.received === 0 && pull.end !== 'expired') throw incomplete('the broker sends nothing more');
-  return pull.end === 'expired';
+  return { received: pull.received, expired: pull.end === 'expired' };
 }
 
 function accept<T extends EventType>(

@@ -21,8 +21,11 @@ export interface DeskLimits {
   readonly unacknowledgedMax: number;
 }
 
-/** Claims that wait for an owner out of reach; beyond it they go back to the broker at once. */
-const STRANDED_MAX = 64;
+/**
+ * Claims that wait for an owner out of reach; beyond it they go back to the broker at once. They are a few hundred bytes
+ * each, and an owner that comes back finds a window of held ones beside those that it has published meanwhile.
+ */
+const STRANDED_MAX = 256;
 const TICK_MS = 500;
 /** One for all: an abort without a reason makes an exception with a stack each time. */
 const ENDED = new Failure('CANCELLED', 'the claim has ended here');
