@@ -110,27 +110,37 @@ describe('a broker that stands still', () => {
 });
 
 describe('a broker that falls silent in the middle of a read', () => {
-  // Longer than the reader waits for a pull; and so short that the broker itself finds the pull's time over.
-  test.each([800, 60])('for %d ms: all that it keeps comes, once and in order', async (pauseMs) => {
+  // Longer than the reader waits for a pull, once; and again and again for longer than the broker looks for more.
+  test.each([
+    { pauseMs: 800, times: 1 },
+    { pauseMs: 40, times: 12 },
+  ])('$times times for $pauseMs ms: all that it keeps comes, once and in order', async ({ pauseMs, times }) => {
     const harness = await NatsHarness.start();
     const count = 600; // more than two pulls
     try {
       const { bus } = await harness.open('scheduler');
       const subjectOf = (job: string) => subject('job', { origin: REGION, job, task: 'job' });
+      const digest = (n: number) => Buffer.concat([Buffer.from([n >> 8, n & 255]), Buffer.alloc(16 * 1024)]);
       for (let n = 0; n < count; n++)
         await bus.publishDurable(subjectOf(`j${n}`), {
           type: 'meridian.job.record.v1',
-          data: { headerDigest: Buffer.from([n >> 8, n & 255]) },
+          data: { headerDigest: digest(n) },
         });
       const seen: number[] = [];
-      let resumed: Promise<void> | undefined;
+      let pausing: Promise<void> | undefined;
+      const pause = async (): Promise<void> => {
+        for (let i = 0; i < times; i++) {
+          harness.server.pause();
+          await systemClock.sleep(pauseMs);
+          harness.server.resume();
+          await systemClock.sleep(1);
+        }
+      };
       for await (const { data } of bus.lastBySubject('JOBS', subjectOf('*'), 'meridian.job.record.v1')) {
         seen.push(Buffer.from(data.headerDigest).readUInt16BE());
-        if (resumed !== undefined) continue;
-        harness.server.pause();
-        resumed = systemClock.sleep(pauseMs).then(() => harness.server.resume());
+        pausing ??= pause();
       }
-      await resumed;
+      await pausing;
       expect(seen).toEqual(Array.from({ length: count }, (_, n) => n));
     } finally {
       harness.server.resume();
