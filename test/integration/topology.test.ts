@@ -200,6 +200,9 @@ describe('a region that is cut off', () => {
     const before = heard.get('beijing')?.length ?? 0;
     for (const peer of peersOf('beijing')) brokers.emulator.cut('beijing', peer);
     await until(async () => (await accountsOf('beijing')).length === 0);
+    // Each end notices for itself.
+    await until(async () => !(await accountsOf('shanghai')).includes('L_beijing'));
+    await until(async () => !(await accountsOf('guangzhou')).includes('L_beijing'));
     expect(await accountsOf('shanghai')).toEqual(['L_guangzhou']);
     expect(await accountsOf('guangzhou')).toEqual(['L_shanghai']);
     // Alone it stores, hands out and creates.

@@ -4,9 +4,11 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 
 /** Goal: the promises of run-service.ts hold for a real process. Method: a tiny service in a child, signals and exit codes. */
 const source = (body: string) => `
+import { writeSync } from 'node:fs';
 import { z } from 'zod';
 import { commonConfig, runService } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
-const log = (text) => process.stdout.write(text + '\\n');
+// Not by the stream, which writes to a pipe later than the log does.
+const log = (text) => writeSync(1, text + '\\n');
 await runService({ name: 'probe', schema: z.object(commonConfig), compose: async ({ config, clock }) => ({ ${body} }) });
 `;
 const plain = `components: [{ name: 'door', start: async () => {}, drain: async () => log('drained'), stop: async () => log('stopped') }], info: () => ({ port: 7 })`;
