@@ -8,6 +8,11 @@ import { compareDots, type Entry, type Version } from './entry.ts';
 export const KEY_CHARS_MAX = 200;
 /** As many as a vector has actors: one actor leaves at most one version of a key. */
 export const VERSIONS_MAX = VersionVector.ENTRIES_MAX;
+/** Of the name of a certificate. */
+export const AUTHOR_CHARS_MAX = 128;
+/** A signature with its proof has a few hundred bytes. */
+export const EXTENSION_BYTES_MAX = 1024;
+const NOTHING = new Uint8Array(0);
 
 export function encodeEntry(entry: Entry): MessageInitShape<typeof EntrySchema> {
   return {
@@ -17,6 +22,8 @@ export function encodeEntry(entry: Entry): MessageInitShape<typeof EntrySchema> 
       hlc: formatTimestamp(version.hlc),
       value: version.value,
       deleted: version.deleted,
+      author: version.author ?? '',
+      extension: version.extension ?? NOTHING,
     })),
     context: entry.context.toString(),
   };
@@ -43,7 +50,13 @@ function decodeVersion(wire: WireEntry, version: WireVersion): Version {
   const hlc = parseTimestamp(version.hlc);
   if (hlc === undefined) throw invalid(wire, 'hlc');
   if (version.deleted && version.value.length > 0) throw invalid(wire, 'deleted version, which has a value');
-  return { dot, hlc, value: version.value, deleted: version.deleted };
+  if (version.author.length > AUTHOR_CHARS_MAX) throw invalid(wire, 'author');
+  if (version.extension.length > EXTENSION_BYTES_MAX) throw invalid(wire, 'extension');
+  return {
+    ...{ dot, hlc, value: version.value, deleted: version.deleted },
+    ...(version.author !== '' && { author: version.author }),
+    ...(version.extension.length > 0 && { extension: version.extension }),
+  };
 }
 
 function invalid(wire: WireEntry, field: string): Failure {

@@ -9,6 +9,10 @@ export interface Version {
   readonly value: Uint8Array;
   /** The key was deleted by this event. A deletion is a version like any other: it can lose to a concurrent write. */
   readonly deleted: boolean;
+  /** Who wrote it, as the door knows him; absent for what the system writes itself. Not part of the content. */
+  readonly author?: string;
+  /** What a later release adds to an event (a signature, a proof): kept and passed on unread. */
+  readonly extension?: Uint8Array;
 }
 
 /**

@@ -77,7 +77,11 @@ function planWrite(change: Change, before: Entry, sources: WriteSources): Pick<P
   if (value.length > VALUE_BYTES_MAX)
     throw tooLarge(`${change.key}: ${value.length} bytes, at most ${VALUE_BYTES_MAX} are taken`);
   const dot = sources.clock.nextDot(sources.newEpoch);
-  const version = { dot, hlc: sources.timestamp(), value, deleted: change.value === undefined };
+  const { author } = change;
+  const version = {
+    ...{ dot, hlc: sources.timestamp(), value, deleted: change.value === undefined },
+    ...(author !== undefined && { author }),
+  };
   const entry = writeVersion(before, version, change.seen ?? before.context);
   if (entryBytes(entry) > ENTRY_BYTES_MAX || entry.context.size > VersionVector.ENTRIES_MAX)
     throw tooLarge(`${change.key} would hold too many versions: resolve its conflict`);

@@ -48,6 +48,8 @@ export interface Change {
   readonly when: 'differs' | 'absent';
   /** What the writer saw, if not what is here: other versions stay beside the new one. */
   readonly seen?: VersionVector;
+  /** Who writes, for people who look at a conflict. */
+  readonly author?: string;
 }
 
 export interface Written {
