@@ -152,6 +152,28 @@ describe('waiting', () => {
     expect(await waiting).toBe(true);
   });
 
+  test('of a key ends with its entry, before the vector has what its author wrote earlier elsewhere', async () => {
+    const record = { key: modelKey('small'), dot };
+    const waiting = replica.waitForRecords([record], 1_000);
+    streams.push(message([model('large', 'd', 1, other)], VersionVector.of([[other, 1]])));
+    await settle();
+    expect(replica.missing([record])).toEqual([record]);
+    streams.push(message([model('small', 'd1', 2)], VersionVector.of([[other, 1]]), false));
+    expect(await waiting).toBe(true);
+    expect(replica.vector().contains(dot)).toBe(false);
+    expect(replica.missing([{ key: modelKey('large'), dot }])).toHaveLength(1);
+    expect(await replica.waitFor([dot], 0)).toBe(false);
+  });
+
+  test('of a key ends with a newer record of it, and with its deletion', async () => {
+    const waiting = replica.waitForRecords([{ key: modelKey('small'), dot }], 1_000);
+    streams.push(message([model('small', 'd3', 3)], VersionVector.EMPTY, false));
+    expect(await waiting).toBe(true);
+    const deleted = replica.waitForRecords([{ key: modelKey('gone'), dot }], 1_000);
+    streams.push(message([entry(modelKey('gone'), undefined, 4)], VersionVector.EMPTY, false));
+    expect(await deleted).toBe(true);
+  });
+
   test('gives up in time, on abort, and when the replica stops', async () => {
     const late = replica.waitFor([dot], 100);
     await clock.advanceAsync(100);

@@ -6,6 +6,7 @@ import { backoffMs, type Clock, type Component, type Logger, type Random } from 
 import type { Entry } from './entry.ts';
 import { decodeEntry } from './entry-codec.ts';
 import { type ModelEntry, ModelIndex } from './model-index.ts';
+import { hasRecord, type RequiredRecord } from './required-record.ts';
 
 export interface ReplicaOptions {
   /** Of the region's own sync service. */
@@ -25,7 +26,7 @@ export const WAITERS_MAX = 10_000;
 export const DEFAULT_MODEL = 'centernet-320';
 
 interface Waiter {
-  readonly dots: readonly Dot[];
+  readonly records: readonly RequiredRecord[];
   readonly resolve: (seen: boolean) => void;
 }
 
@@ -107,19 +108,31 @@ export class Replica implements Component {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** Those that are not here, nor superseded by what is. */
+  missing(records: readonly RequiredRecord[]): RequiredRecord[] {
+    return records.filter((record) => !hasRecord(record, this.#entries.get(record.key), this.#vector));
+  }
+
+  /** Like {@link waitForRecords}, for dots of unknown keys: waits for all that their authors wrote before as well. */
+  waitFor(dots: readonly Dot[], timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    const records = dots.map((dot) => ({ key: '', dot }));
+    return this.waitForRecords(records, timeoutMs, signal);
+  }
+
   /**
-   * Waits until all dots have been seen. @returns false when they were not in time, or on abort or stop.
+   * Waits until all records are here, or newer ones of their keys. What else their authors wrote is not waited for.
+   * @returns false when they were not in time, or on abort or stop.
    * @throws Failure RESOURCE_EXHAUSTED / TOO_MANY_WAITERS. Retryable.
    */
-  waitFor(dots: readonly Dot[], timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
-    if (this.#hasSeen(dots)) return Promise.resolve(true);
+  waitForRecords(records: readonly RequiredRecord[], timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    if (this.missing(records).length === 0) return Promise.resolve(true);
     if (signal?.aborted || this.#stopped.signal.aborted || timeoutMs <= 0) return Promise.resolve(false);
     if (this.#waiters.size >= WAITERS_MAX)
       throw new Failure('RESOURCE_EXHAUSTED', 'too many tasks wait for shared state', { reason: 'TOO_MANY_WAITERS' });
     return new Promise((resolve) => {
       const giveUp = () => waiter.resolve(false);
       const waiter: Waiter = {
-        dots,
+        records,
         resolve: (seen) => {
           this.#waiters.delete(waiter);
           timer.cancel();
@@ -160,7 +173,7 @@ export class Replica implements Component {
     // After the entries: the vector may only promise what can be read.
     this.#vector = this.#vector.merge(vector);
     if (response.caughtUp) this.#caughtUp.resolve();
-    for (const waiter of this.#waiters) if (this.#hasSeen(waiter.dots)) waiter.resolve(true);
+    for (const waiter of this.#waiters) if (this.missing(waiter.records).length === 0) waiter.resolve(true);
     for (const listener of this.#listeners) listener();
   }
 
@@ -169,9 +182,5 @@ export class Replica implements Component {
     if (current?.context.compare(entry.context) === 'after') return;
     this.#entries.set(entry.key, entry);
     if (!this.#models.update(entry)) this.#options.logger.error({ key: entry.key }, 'model record cannot be read');
-  }
-
-  #hasSeen(dots: readonly Dot[]): boolean {
-    return dots.every((dot) => this.#vector.contains(dot));
   }
 }

@@ -7,6 +7,7 @@ export type StateKey =
 
 export const MODEL_PREFIX = 'model/';
 export const READY_PREFIX = 'ready/';
+const TENANT_PREFIX = 'tenant/';
 
 export function modelKey(name: string): string {
   return `${MODEL_PREFIX}${name}`;
@@ -14,6 +15,11 @@ export function modelKey(name: string): string {
 
 export function readyKey(region: string, digest: string): string {
   return `${READY_PREFIX}${region}/${digest}`;
+}
+
+/** What is agreed with a tenant. A claim requires it where it exists. */
+export function tenantKey(tenant: string): string {
+  return `${TENANT_PREFIX}${tenant}`;
 }
 
 /** @returns undefined for a key of a kind that this version does not know: such entries are kept and passed on. */

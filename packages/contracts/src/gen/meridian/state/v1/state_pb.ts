@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/state/v1/state.proto.
  */
 export const file_meridian_state_v1_state: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tZXJpZGlhbi9zdGF0ZS92MS9zdGF0ZS5wcm90bxIRbWVyaWRpYW4uc3RhdGUudjEiZgoHVmVyc2lvbhILCgNkb3QYASABKAkSCwoDaGxjGAIgASgJEg0KBXZhbHVlGAMgASgMEg8KB2RlbGV0ZWQYBCABKAgSDgoGYXV0aG9yGAUgASgJEhEKCWV4dGVuc2lvbhgGIAEoDCJTCgVFbnRyeRILCgNrZXkYASABKAkSLAoIdmVyc2lvbnMYAiADKAsyGi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uEg8KB2NvbnRleHQYAyABKAkibAoJTG9nUmVjb3JkEicKBWVudHJ5GAEgASgLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSDQoFYWN0b3IYAiABKAkSDwoHY291bnRlchgDIAEoBBIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCSImCgxXYXRjaFJlcXVlc3QSFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiZQoNV2F0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIIjEKD1JlYWRCbG9iUmVxdWVzdBIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEIiEKEFJlYWRCbG9iUmVzcG9uc2USDQoFY2h1bmsYASABKAwiIAoOTW9kZWxQYXJ0U3RhcnQSDgoGZGlnZXN0GAEgASgJInIKD0FkZE1vZGVsUmVxdWVzdBISCghtYW5pZmVzdBgBIAEoCUgAEjIKBXN0YXJ0GAIgASgLMiEubWVyaWRpYW4uc3RhdGUudjEuTW9kZWxQYXJ0U3RhcnRIABIPCgVjaHVuaxgDIAEoDEgAQgYKBHBhcnQiTwoQQWRkTW9kZWxSZXNwb25zZRINCgVtb2RlbBgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAyABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QicgoFTW9kZWwSDAoEbmFtZRgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEAoIbWFuaWZlc3QYAyABKAkSFQoNcmVhZHlfcmVnaW9ucxgEIAMoCRILCgNkb3QYBSABKAkSDwoHcHJvYmxlbRgGIAEoCSJWChJMaXN0TW9kZWxzUmVzcG9uc2USKAoGbW9kZWxzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuTW9kZWwSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkiWgoSUmVwb3J0UmVhZHlSZXF1ZXN0EhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRIOCgZ3b3JrZXIYAiABKAkSDQoFcmVhZHkYAyABKAgSDwoHcHJvYmxlbRgEIAEoCSItChNSZXBvcnRSZWFkeVJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJIkMKC01vZGVsUmVjb3JkEgwKBG5hbWUYASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJEhAKCG1hbmlmZXN0GAMgASgJIjMKC1JlYWR5UmVjb3JkEg4KBnJlZ2lvbhgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkiWgoFRGVsdGESKQoHZW50cmllcxgBIAMoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5EhMKC2Zyb21fdmVjdG9yGAIgASgJEhEKCXRvX3ZlY3RvchgDIAEoCSJcCgxGZXRjaFJlcXVlc3QSFgoOdmVyc2lvbl92ZWN0b3IYASABKAkSEQoJbWF4X2J5dGVzGAIgASgNEhEKCWFmdGVyX2tleRgDIAEoCRIOCgZyZWdpb24YBCABKAkiZAoNRmV0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEAoIbmV4dF9rZXkYAyABKAkywwMKDFN0YXRlU2VydmljZRJMCgVXYXRjaBIfLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoUmVxdWVzdBogLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoUmVzcG9uc2UwARJVCghSZWFkQmxvYhIiLm1lcmlkaWFuLnN0YXRlLnYxLlJlYWRCbG9iUmVxdWVzdBojLm1lcmlkaWFuLnN0YXRlLnYxLlJlYWRCbG9iUmVzcG9uc2UwARJVCghBZGRNb2RlbBIiLm1lcmlkaWFuLnN0YXRlLnYxLkFkZE1vZGVsUmVxdWVzdBojLm1lcmlkaWFuLnN0YXRlLnYxLkFkZE1vZGVsUmVzcG9uc2UoARJZCgpMaXN0TW9kZWxzEiQubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1vZGVsc1JlcXVlc3QaJS5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0TW9kZWxzUmVzcG9uc2USXAoLUmVwb3J0UmVhZHkSJS5tZXJpZGlhbi5zdGF0ZS52MS5SZXBvcnRSZWFkeVJlcXVlc3QaJi5tZXJpZGlhbi5zdGF0ZS52MS5SZXBvcnRSZWFkeVJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("Ch1tZXJpZGlhbi9zdGF0ZS92MS9zdGF0ZS5wcm90bxIRbWVyaWRpYW4uc3RhdGUudjEiZgoHVmVyc2lvbhILCgNkb3QYASABKAkSCwoDaGxjGAIgASgJEg0KBXZhbHVlGAMgASgMEg8KB2RlbGV0ZWQYBCABKAgSDgoGYXV0aG9yGAUgASgJEhEKCWV4dGVuc2lvbhgGIAEoDCJTCgVFbnRyeRILCgNrZXkYASABKAkSLAoIdmVyc2lvbnMYAiADKAsyGi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uEg8KB2NvbnRleHQYAyABKAkibAoJTG9nUmVjb3JkEicKBWVudHJ5GAEgASgLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSDQoFYWN0b3IYAiABKAkSDwoHY291bnRlchgDIAEoBBIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCSImCgxXYXRjaFJlcXVlc3QSFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiZQoNV2F0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIIjEKD1JlYWRCbG9iUmVxdWVzdBIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEIiEKEFJlYWRCbG9iUmVzcG9uc2USDQoFY2h1bmsYASABKAwiIAoOTW9kZWxQYXJ0U3RhcnQSDgoGZGlnZXN0GAEgASgJInIKD0FkZE1vZGVsUmVxdWVzdBISCghtYW5pZmVzdBgBIAEoCUgAEjIKBXN0YXJ0GAIgASgLMiEubWVyaWRpYW4uc3RhdGUudjEuTW9kZWxQYXJ0U3RhcnRIABIPCgVjaHVuaxgDIAEoDEgAQgYKBHBhcnQiTwoQQWRkTW9kZWxSZXNwb25zZRINCgVtb2RlbBgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAyABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QicgoFTW9kZWwSDAoEbmFtZRgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEAoIbWFuaWZlc3QYAyABKAkSFQoNcmVhZHlfcmVnaW9ucxgEIAMoCRILCgNkb3QYBSABKAkSDwoHcHJvYmxlbRgGIAEoCSJWChJMaXN0TW9kZWxzUmVzcG9uc2USKAoGbW9kZWxzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuTW9kZWwSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkiWgoSUmVwb3J0UmVhZHlSZXF1ZXN0EhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRIOCgZ3b3JrZXIYAiABKAkSDQoFcmVhZHkYAyABKAgSDwoHcHJvYmxlbRgEIAEoCSItChNSZXBvcnRSZWFkeVJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJIioKDlJlcXVpcmVkUmVjb3JkEgsKA2tleRgBIAEoCRILCgNkb3QYAiABKAkicgoTQXdhaXRSZWNvcmRzUmVxdWVzdBIyCgdyZWNvcmRzGAEgAygLMiEubWVyaWRpYW4uc3RhdGUudjEuUmVxdWlyZWRSZWNvcmQSEwoLZnJvbV9yZWdpb24YAiABKAkSEgoKdGltZW91dF9tcxgDIAEoDSJiChRBd2FpdFJlY29yZHNSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIyCgdtaXNzaW5nGAIgAygLMiEubWVyaWRpYW4uc3RhdGUudjEuUmVxdWlyZWRSZWNvcmQiQwoLTW9kZWxSZWNvcmQSDAoEbmFtZRgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEAoIbWFuaWZlc3QYAyABKAkiMwoLUmVhZHlSZWNvcmQSDgoGcmVnaW9uGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCSJaCgVEZWx0YRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSEwoLZnJvbV92ZWN0b3IYAiABKAkSEQoJdG9fdmVjdG9yGAMgASgJIlwKDEZldGNoUmVxdWVzdBIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIRCgltYXhfYnl0ZXMYAiABKA0SEQoJYWZ0ZXJfa2V5GAMgASgJEg4KBnJlZ2lvbhgEIAEoCSJkCg1GZXRjaFJlc3BvbnNlEikKB2VudHJpZXMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeRIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCRIQCghuZXh0X2tleRgDIAEoCTKkBAoMU3RhdGVTZXJ2aWNlEkwKBVdhdGNoEh8ubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hSZXF1ZXN0GiAubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hSZXNwb25zZTABElUKCFJlYWRCbG9iEiIubWVyaWRpYW4uc3RhdGUudjEuUmVhZEJsb2JSZXF1ZXN0GiMubWVyaWRpYW4uc3RhdGUudjEuUmVhZEJsb2JSZXNwb25zZTABElUKCEFkZE1vZGVsEiIubWVyaWRpYW4uc3RhdGUudjEuQWRkTW9kZWxSZXF1ZXN0GiMubWVyaWRpYW4uc3RhdGUudjEuQWRkTW9kZWxSZXNwb25zZSgBElkKCkxpc3RNb2RlbHMSJC5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0TW9kZWxzUmVxdWVzdBolLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNb2RlbHNSZXNwb25zZRJcCgtSZXBvcnRSZWFkeRIlLm1lcmlkaWFuLnN0YXRlLnYxLlJlcG9ydFJlYWR5UmVxdWVzdBomLm1lcmlkaWFuLnN0YXRlLnYxLlJlcG9ydFJlYWR5UmVzcG9uc2USXwoMQXdhaXRSZWNvcmRzEiYubWVyaWRpYW4uc3RhdGUudjEuQXdhaXRSZWNvcmRzUmVxdWVzdBonLm1lcmlkaWFuLnN0YXRlLnYxLkF3YWl0UmVjb3Jkc1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * One value of a key that no other known value supersedes. Several of them are a conflict.
@@ -433,6 +433,89 @@ export const ReportReadyResponseSchema: GenMessage<ReportReadyResponse> = /*@__P
   messageDesc(file_meridian_state_v1_state, 14);
 
 /**
+ * A record of the shared state as someone saw it: whoever goes on from there needs it, or what superseded it.
+ *
+ * @generated from message meridian.state.v1.RequiredRecord
+ */
+export type RequiredRecord = Message<"meridian.state.v1.RequiredRecord"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * region@epoch=n.
+   *
+   * @generated from field: string dot = 2;
+   */
+  dot: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.RequiredRecord.
+ * Use `create(RequiredRecordSchema)` to create a new message.
+ */
+export const RequiredRecordSchema: GenMessage<RequiredRecord> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 15);
+
+/**
+ * @generated from message meridian.state.v1.AwaitRecordsRequest
+ */
+export type AwaitRecordsRequest = Message<"meridian.state.v1.AwaitRecordsRequest"> & {
+  /**
+   * At most 16.
+   *
+   * @generated from field: repeated meridian.state.v1.RequiredRecord records = 1;
+   */
+  records: RequiredRecord[];
+
+  /**
+   * The region that has them. The own region, or empty: nobody is asked.
+   *
+   * @generated from field: string from_region = 2;
+   */
+  fromRegion: string;
+
+  /**
+   * At most 60 s.
+   *
+   * @generated from field: uint32 timeout_ms = 3;
+   */
+  timeoutMs: number;
+};
+
+/**
+ * Describes the message meridian.state.v1.AwaitRecordsRequest.
+ * Use `create(AwaitRecordsRequestSchema)` to create a new message.
+ */
+export const AwaitRecordsRequestSchema: GenMessage<AwaitRecordsRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 16);
+
+/**
+ * @generated from message meridian.state.v1.AwaitRecordsResponse
+ */
+export type AwaitRecordsResponse = Message<"meridian.state.v1.AwaitRecordsResponse"> & {
+  /**
+   * @generated from field: string version_vector = 1;
+   */
+  versionVector: string;
+
+  /**
+   * What the region still lacks at the end of the time; empty: it has all.
+   *
+   * @generated from field: repeated meridian.state.v1.RequiredRecord missing = 2;
+   */
+  missing: RequiredRecord[];
+};
+
+/**
+ * Describes the message meridian.state.v1.AwaitRecordsResponse.
+ * Use `create(AwaitRecordsResponseSchema)` to create a new message.
+ */
+export const AwaitRecordsResponseSchema: GenMessage<AwaitRecordsResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 17);
+
+/**
  * Value of model/<name>.
  *
  * @generated from message meridian.state.v1.ModelRecord
@@ -461,7 +544,7 @@ export type ModelRecord = Message<"meridian.state.v1.ModelRecord"> & {
  * Use `create(ModelRecordSchema)` to create a new message.
  */
 export const ModelRecordSchema: GenMessage<ModelRecord> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 15);
+  messageDesc(file_meridian_state_v1_state, 18);
 
 /**
  * Value of ready/<region>/<digest>.
@@ -485,7 +568,7 @@ export type ReadyRecord = Message<"meridian.state.v1.ReadyRecord"> & {
  * Use `create(ReadyRecordSchema)` to create a new message.
  */
 export const ReadyRecordSchema: GenMessage<ReadyRecord> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 16);
+  messageDesc(file_meridian_state_v1_state, 19);
 
 /**
  * Pushed on meridian.<origin>.sync.delta after the log has it.
@@ -516,7 +599,7 @@ export type Delta = Message<"meridian.state.v1.Delta"> & {
  * Use `create(DeltaSchema)` to create a new message.
  */
 export const DeltaSchema: GenMessage<Delta> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 17);
+  messageDesc(file_meridian_state_v1_state, 20);
 
 /**
  * Request on meridian.<target>.rpc.sync.fetch.
@@ -556,7 +639,7 @@ export type FetchRequest = Message<"meridian.state.v1.FetchRequest"> & {
  * Use `create(FetchRequestSchema)` to create a new message.
  */
 export const FetchRequestSchema: GenMessage<FetchRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 18);
+  messageDesc(file_meridian_state_v1_state, 21);
 
 /**
  * @generated from message meridian.state.v1.FetchResponse
@@ -585,7 +668,7 @@ export type FetchResponse = Message<"meridian.state.v1.FetchResponse"> & {
  * Use `create(FetchResponseSchema)` to create a new message.
  */
 export const FetchResponseSchema: GenMessage<FetchResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 19);
+  messageDesc(file_meridian_state_v1_state, 22);
 
 /**
  * A region's replica of the shared state, served by its sync service to the other services and to operators.
@@ -642,6 +725,17 @@ export const StateService: GenService<{
     methodKind: "unary";
     input: typeof ReportReadyRequestSchema;
     output: typeof ReportReadyResponseSchema;
+  },
+  /**
+   * Waits until this region has the records, or newer ones of their keys; what it lacks it fetches from the given region
+   * at once. What others write is not waited for.
+   *
+   * @generated from rpc meridian.state.v1.StateService.AwaitRecords
+   */
+  awaitRecords: {
+    methodKind: "unary";
+    input: typeof AwaitRecordsRequestSchema;
+    output: typeof AwaitRecordsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_meridian_state_v1_state, 0);

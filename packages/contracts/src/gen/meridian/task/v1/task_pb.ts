@@ -6,13 +6,15 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Job, JobHeader, PriorityClass, TaskError, TaskResult } from "../../recognition/v1/recognition_pb.ts";
 import { file_meridian_recognition_v1_recognition } from "../../recognition/v1/recognition_pb.ts";
+import type { RequiredRecord } from "../../state/v1/state_pb.ts";
+import { file_meridian_state_v1_state } from "../../state/v1/state_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file meridian/task/v1/task.proto.
  */
 export const file_meridian_task_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChttZXJpZGlhbi90YXNrL3YxL3Rhc2sucHJvdG8SEG1lcmlkaWFuLnRhc2sudjEiKAoFT3duZXISDgoGcmVnaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAki1gIKCVRhc2tDbGFpbRIPCgd0YXNrX2lkGAEgASgJEg4KBmpvYl9pZBgCIAEoCRIOCgZ0ZW5hbnQYAyABKAkSOAoIcHJpb3JpdHkYBCABKA4yJi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Qcmlvcml0eUNsYXNzEg0KBW1vZGVsGAUgASgJEhQKDG1vZGVsX2RpZ2VzdBgGIAEoCRIWCg5waWN0dXJlX2RpZ2VzdBgHIAEoDBIVCg1waWN0dXJlX2J5dGVzGAggASgNEg0KBWZlbmNlGAkgASgEEg8KB2F0dGVtcHQYCiABKA0SGAoQZGVhZGxpbmVfdW5peF9tcxgLIAEoBBIQCghyZXF1aXJlcxgMIAMoCRImCgVvd25lchgNIAEoCzIXLm1lcmlkaWFuLnRhc2sudjEuT3duZXISFgoOcGxhY2VkX3VuaXhfbXMYDiABKAQixwEKCUpvYlJlY29yZBIpCgNqb2IYASABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2ISMgoGaGVhZGVyGAIgASgLMiIubWVyaWRpYW4ucmVjb2duaXRpb24udjEuSm9iSGVhZGVyEhAKCHJlcXVpcmVzGAMgAygJEhsKE3B1cmdlX2FmdGVyX3VuaXhfbXMYBCABKAQSFQoNaGVhZGVyX2RpZ2VzdBgFIAEoDBIVCg1lbmRfYW5ub3VuY2VkGAYgASgIIn0KClRhc2tSZWNvcmQSMwoGcmVzdWx0GAEgASgLMiMubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGFza1Jlc3VsdBINCgVmZW5jZRgCIAEoBBIrCghhdHRlbXB0cxgDIAMoCzIZLm1lcmlkaWFuLnRhc2sudjEuQXR0ZW1wdCKPAQoHQXR0ZW1wdBINCgVmZW5jZRgBIAEoBBIOCgZyZWdpb24YAiABKAkSDgoGd29ya2VyGAMgASgJEhYKDnBsYWNlZF91bml4X21zGAQgASgEEhkKEWFubm91bmNlZF91bml4X21zGAUgASgEEhUKDWVuZGVkX3VuaXhfbXMYBiABKAQSCwoDZW5kGAcgASgJIpgBCgpEZWFkTGV0dGVyEioKBWNsYWltGAEgASgLMhsubWVyaWRpYW4udGFzay52MS5UYXNrQ2xhaW0SMQoFZXJyb3IYAiABKAsyIi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5UYXNrRXJyb3ISKwoIYXR0ZW1wdHMYAyADKAsyGS5tZXJpZGlhbi50YXNrLnYxLkF0dGVtcHQiHQoNU2NoZWR1bGVyVGVybRIMCgR0ZXJtGAEgASgEYgZwcm90bzM", [file_meridian_recognition_v1_recognition]);
+  fileDesc("ChttZXJpZGlhbi90YXNrL3YxL3Rhc2sucHJvdG8SEG1lcmlkaWFuLnRhc2sudjEiKAoFT3duZXISDgoGcmVnaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkikwMKCVRhc2tDbGFpbRIPCgd0YXNrX2lkGAEgASgJEg4KBmpvYl9pZBgCIAEoCRIOCgZ0ZW5hbnQYAyABKAkSOAoIcHJpb3JpdHkYBCABKA4yJi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Qcmlvcml0eUNsYXNzEg0KBW1vZGVsGAUgASgJEhQKDG1vZGVsX2RpZ2VzdBgGIAEoCRIWCg5waWN0dXJlX2RpZ2VzdBgHIAEoDBIVCg1waWN0dXJlX2J5dGVzGAggASgNEg0KBWZlbmNlGAkgASgEEg8KB2F0dGVtcHQYCiABKA0SGAoQZGVhZGxpbmVfdW5peF9tcxgLIAEoBBIQCghyZXF1aXJlcxgMIAMoCRImCgVvd25lchgNIAEoCzIXLm1lcmlkaWFuLnRhc2sudjEuT3duZXISFgoOcGxhY2VkX3VuaXhfbXMYDiABKAQSOwoQcmVxdWlyZWRfcmVjb3JkcxgPIAMoCzIhLm1lcmlkaWFuLnN0YXRlLnYxLlJlcXVpcmVkUmVjb3JkIoQCCglKb2JSZWNvcmQSKQoDam9iGAEgASgLMhwubWVyaWRpYW4ucmVjb2duaXRpb24udjEuSm9iEjIKBmhlYWRlchgCIAEoCzIiLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYkhlYWRlchIQCghyZXF1aXJlcxgDIAMoCRIbChNwdXJnZV9hZnRlcl91bml4X21zGAQgASgEEhUKDWhlYWRlcl9kaWdlc3QYBSABKAwSFQoNZW5kX2Fubm91bmNlZBgGIAEoCBI7ChByZXF1aXJlZF9yZWNvcmRzGAcgAygLMiEubWVyaWRpYW4uc3RhdGUudjEuUmVxdWlyZWRSZWNvcmQifQoKVGFza1JlY29yZBIzCgZyZXN1bHQYASABKAsyIy5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5UYXNrUmVzdWx0Eg0KBWZlbmNlGAIgASgEEisKCGF0dGVtcHRzGAMgAygLMhkubWVyaWRpYW4udGFzay52MS5BdHRlbXB0Io8BCgdBdHRlbXB0Eg0KBWZlbmNlGAEgASgEEg4KBnJlZ2lvbhgCIAEoCRIOCgZ3b3JrZXIYAyABKAkSFgoOcGxhY2VkX3VuaXhfbXMYBCABKAQSGQoRYW5ub3VuY2VkX3VuaXhfbXMYBSABKAQSFQoNZW5kZWRfdW5peF9tcxgGIAEoBBILCgNlbmQYByABKAkimAEKCkRlYWRMZXR0ZXISKgoFY2xhaW0YASABKAsyGy5tZXJpZGlhbi50YXNrLnYxLlRhc2tDbGFpbRIxCgVlcnJvchgCIAEoCzIiLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tFcnJvchIrCghhdHRlbXB0cxgDIAMoCzIZLm1lcmlkaWFuLnRhc2sudjEuQXR0ZW1wdCIdCg1TY2hlZHVsZXJUZXJtEgwKBHRlcm0YASABKARiBnByb3RvMw", [file_meridian_recognition_v1_recognition, file_meridian_state_v1_state]);
 
 /**
  * Region and scheduler replica that owns a task: never an address, the receiver resolves it by its own link table.
@@ -118,6 +120,14 @@ export type TaskClaim = Message<"meridian.task.v1.TaskClaim"> & {
    * @generated from field: uint64 placed_unix_ms = 14;
    */
   placedUnixMs: bigint;
+
+  /**
+   * The same dots with the keys of their records: a record is judged by itself, not by what else its region has seen, and
+   * can be asked for. Empty: `requires` counts.
+   *
+   * @generated from field: repeated meridian.state.v1.RequiredRecord required_records = 15;
+   */
+  requiredRecords: RequiredRecord[];
 };
 
 /**
@@ -170,6 +180,13 @@ export type JobRecord = Message<"meridian.task.v1.JobRecord"> & {
    * @generated from field: bool end_announced = 6;
    */
   endAnnounced: boolean;
+
+  /**
+   * Records at acceptance, with their keys. Empty: `requires` counts.
+   *
+   * @generated from field: repeated meridian.state.v1.RequiredRecord required_records = 7;
+   */
+  requiredRecords: RequiredRecord[];
 };
 
 /**
