@@ -16,6 +16,7 @@ import { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-servi
 import { NatsPeers } from './outbound/nats-peers.ts';
 import { NatsStateLog } from './outbound/nats-state-log.ts';
 import { Readiness } from './readiness/readiness.ts';
+import { AwaitedRecords } from './records/awaited-records.ts';
 import { SyncMetrics } from './replicator/metrics.ts';
 import { Replicator } from './replicator/replicator.ts';
 
@@ -35,9 +36,9 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   let vector = () => VersionVector.EMPTY;
   const bus = await connect(context, tls, () => vector());
   const members = peersOf(topology, config.region).map(({ name }) => name);
-  const { replicator, blobs, readiness, components } = assemble(context, { bus, members, onFatal: crash });
-  vector = () => replicator.vector;
-  const door = new StateDoor(context, tls, { replicator, blobs, readiness });
+  const { components, ...parts } = assemble(context, { bus, members, onFatal: crash });
+  vector = () => parts.replicator.vector;
+  const door = new StateDoor(context, tls, parts);
   const closing: Component = { name: 'broker', start: async () => undefined, stop: () => bus.close() };
   return { components: [closing, ...components, door], info: () => ({ grpcPort: door.port }) };
 }
@@ -54,6 +55,7 @@ export interface Assembly {
   readonly replicator: Replicator;
   readonly blobs: BlobStore;
   readonly readiness: Readiness;
+  readonly awaited: AwaitedRecords;
   readonly components: readonly Component[];
 }
 
@@ -79,6 +81,10 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   });
   const offered = new OfferedFile(join(config.stateDirectory, 'offered-models.json'));
   const readiness = new Readiness({ region, replicator, clock, logger, unreadyAfterMs: config.unreadyAfterMs });
+  const awaited = new AwaitedRecords({
+    ...{ state: replicator, members: new Set(members), clock, random },
+    fetchKeys: (peer) => replicator.hasten(peer),
+  });
   const components = [
     new SpanShipper({ bus, telemetry, clock }),
     folder(config.stateDirectory),
@@ -88,7 +94,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     new CatalogueSeeder({ directory: catalogue, offered, blobs, replicator, logger }),
     readiness,
   ];
-  return { replicator, blobs, readiness, components };
+  return { replicator, blobs, readiness, awaited, components };
 }
 
 /** The gRPC door. It opens last: health can only be asked for once the view is there. */
@@ -98,7 +104,7 @@ class StateDoor implements Component {
   readonly #server: RpcServer;
   readonly #listen: string;
 
-  constructor(context: Context, tls: TlsFiles, parts: Pick<Assembly, 'replicator' | 'blobs' | 'readiness'>) {
+  constructor(context: Context, tls: TlsFiles, parts: Omit<Assembly, 'components'>) {
     const { config, logger, clock, telemetry } = context;
     const { tracer } = telemetry;
     this.#listen = config.grpcListen;

@@ -3,6 +3,8 @@ import { formatDot, type VersionVector } from '@meridian/causality';
 import type {
   AddModelRequest,
   AddModelResponseSchema,
+  AwaitRecordsRequest,
+  AwaitRecordsResponseSchema,
   ListModelsResponseSchema,
   ReadBlobRequest,
   ReadBlobResponseSchema,
@@ -14,7 +16,7 @@ import type {
 } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { canonicalJson } from '@meridian/models';
-import { encodeEntry, ModelIndex } from '@meridian/replica';
+import { decodeRecords, encodeEntry, encodeRecord, ModelIndex } from '@meridian/replica';
 import { type AllowList, type CallContext, type ServiceHandlers, withSilenceLimit } from '@meridian/rpc';
 import { attributeNames, type Clock } from '@meridian/runtime';
 import { type Span, SpanStatusCode, type Tracer } from '@opentelemetry/api';
@@ -24,6 +26,7 @@ import { modelValue } from '../catalogue/model-record.ts';
 import { decodeVector } from '../codec/replication-codec.ts';
 import { ModelProblems } from '../readiness/model-problems.ts';
 import type { Readiness } from '../readiness/readiness.ts';
+import type { AwaitedRecords } from '../records/awaited-records.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 
 export interface StateServiceOptions {
@@ -31,6 +34,7 @@ export interface StateServiceOptions {
   readonly replicator: Replicator;
   readonly blobs: BlobStore;
   readonly readiness: Readiness;
+  readonly awaited: AwaitedRecords;
   readonly tracer: Tracer;
   readonly clock: Clock;
 }
@@ -40,6 +44,7 @@ export const STATE_SERVICE_ALLOW: AllowList = {
   watch: ['worker', 'scheduler', 'optimizer'],
   readBlob: ['worker', 'scheduler', 'optimizer'],
   reportReady: ['worker'],
+  awaitRecords: ['worker', 'scheduler'],
   addModel: ['operator'],
   listModels: ['worker', 'scheduler', 'optimizer', 'operator', 'client'],
 };
@@ -61,6 +66,7 @@ export function stateServiceHandlers(options: StateServiceOptions): ServiceHandl
     addModel: (requests, context) => service.addModel(requests, context),
     listModels: async () => service.listModels(),
     reportReady: (request, context) => service.reportReady(request, context),
+    awaitRecords: (request, context) => service.awaitRecords(request, context),
   };
 }
 
@@ -163,6 +169,19 @@ class StateHandlers {
     } finally {
       span.end();
     }
+  }
+
+  async awaitRecords(
+    request: AwaitRecordsRequest,
+    context: CallContext,
+  ): Promise<MessageInitShape<typeof AwaitRecordsResponseSchema>> {
+    this.#requireOwnRegion(context);
+    const { replicator, awaited } = this.#options;
+    const records = decodeRecords(request.records);
+    // A drain ends the wait: the caller asks the next life of this process.
+    const signal = AbortSignal.any([context.signal, context.draining]);
+    const missing = await awaited.wait(records, request.fromRegion, request.timeoutMs, signal);
+    return { versionVector: replicator.vector.toString(), missing: missing.map(encodeRecord) };
   }
 
   #isKnown(digest: string): boolean {

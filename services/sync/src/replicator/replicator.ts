@@ -93,6 +93,11 @@ export class Replicator implements Component {
     if (this.#tick === undefined) this.#scheduleTick();
   }
 
+  /** Asks for what is missing now, not when the next round is due. */
+  hasten(_region: string): void {
+    this.#step({ kind: 'connected' });
+  }
+
   /** Waits until every peer has answered, but not longer. */
   async introduced(timeoutMs: number): Promise<void> {
     const { clock, logger } = this.#options;
