@@ -144,6 +144,7 @@ function stateHandlers(): ServiceHandlers<typeof StateService> {
   return {
     watch: () => refuse(),
     readBlob: () => refuse(),
+    awaitRecords: async () => ({}),
     reportReady: () => Promise.reject(new Failure('FAILED_PRECONDITION', 'not part of this test')),
     listModels: async () => ({
       models: [

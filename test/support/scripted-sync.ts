@@ -35,6 +35,7 @@ export class ScriptedSync {
           else this.problems.set(modelDigest, problem);
           return Promise.resolve({ versionVector: `${ACTOR}=${this.#models.length}` });
         },
+        awaitRecords: () => Promise.resolve({}),
         addModel: absent,
         listModels: absent,
       },

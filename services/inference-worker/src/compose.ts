@@ -12,9 +12,11 @@ import { ClaimDesk } from './claims/claim-desk.ts';
 import type { WorkerConfig } from './config.ts';
 import { ClaimSource } from './intake/claim-source.ts';
 import { Pace } from './intake/pace.ts';
+import { KeptManifests } from './models/kept-manifests.ts';
 import { ModelLoader } from './models/model-loader.ts';
 import { ModelStore } from './models/model-store.ts';
 import { ClaimPreparation } from './models/preparation.ts';
+import { RecordRequests } from './models/record-requests.ts';
 import { WorkerObserver } from './outbound/observer.ts';
 import { TaskSpans } from './outbound/task-spans.ts';
 import { OwnerPool } from './owners/owner-pool.ts';
@@ -90,8 +92,10 @@ export function assemble(context: Context, doors: Doors) {
     bytesMax: config.modelStoreBytesMax,
     logger,
   });
+  const manifests = new KeptManifests(join(config.stateDirectory, 'manifests'), logger);
   const models = new ModelLoader({
-    ...{ replica: doors.replica, client: doors.state, store, slots: pool, worker: name, clock, random, logger },
+    ...{ replica: doors.replica, client: doors.state, store, manifests, slots: pool, worker: name },
+    ...{ clock, random, logger },
     onServed: (model) => source.addModel(model.name),
   });
   const source: ClaimSource = new ClaimSource({
@@ -100,11 +104,13 @@ export function assemble(context: Context, doors: Doors) {
     target: () => pace.target,
     take: (facts, message, laneId) => desk.take(facts, message, laneId),
   });
+  const requests = new RecordRequests({ client: doors.state, clock, logger });
+  const { recordWaitMs } = config;
   const desk: ClaimDesk = new ClaimDesk({
     clock,
     limits: config,
     owners,
-    preparation: new ClaimPreparation({ replica: doors.replica, models, clock }),
+    preparation: new ClaimPreparation({ replica: doors.replica, models, requests, clock, recordWaitMs }),
     slots: pool,
     credit: source,
     observer: new WorkerObserver({

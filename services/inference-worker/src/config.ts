@@ -21,6 +21,11 @@ export const workerConfig = z.object({
   pictureBytesMax: byteSize(16 * MIB, 16 * GIB).default(64 * MIB),
   /** A claim whose owner cannot be reached for this long goes back to the queue. */
   ownerUnreachableMs: durationMs(100, 600_000).default(5_000),
+  /**
+   * A claim waits this long for records of the shared state that its region lacks. Longer bridges slower links; shorter
+   * places its task elsewhere sooner.
+   */
+  recordWaitMs: durationMs(100, 60_000).default(10_000),
   /** Results kept for owners that have not acknowledged them; beyond it nothing new is taken. */
   unacknowledgedMax: count(16, 65_536).default(1_024),
   /** Models in the memory of each inference process; the one used longest ago makes room. */

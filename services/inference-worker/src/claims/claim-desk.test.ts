@@ -35,7 +35,8 @@ class Link implements OwnerLink {
   downSinceMs = 0;
   readonly said: string[] = [];
   downForMs = (nowMs: number) => (this.ready ? 0 : nowMs - this.downSinceMs);
-  announce = (facts: ClaimFacts) => void this.said.push(`announce ${facts.taskId}`);
+  announce = (facts: ClaimFacts, waits: boolean) =>
+    void this.said.push(`${waits ? 'hold' : 'announce'} ${facts.taskId}`);
   report = (facts: ClaimFacts, { outcome }: Reported) =>
     void this.said.push(`report ${facts.taskId} ${outcome.kind === 'failure' ? outcome.failure.reason : 'ok'}`);
   returned = (facts: ClaimFacts) => void this.said.push(`returned ${facts.taskId}`);
@@ -54,7 +55,7 @@ function bench(limits: Partial<{ pictureBytesMax: number; unacknowledgedMax: num
     limits: { pictureBytesMax: 100 * KIB, ownerUnreachableMs: 5_000, unacknowledgedMax: 10, ...limits },
     owners: { linkOf: (region) => (region === 'nowhere' ? undefined : link) },
     preparation: {
-      ready: () => (prepared === undefined ? MODEL : undefined),
+      ready: ({ model }) => (prepared === undefined || model !== 'late' ? MODEL : undefined),
       wait: () => prepared ?? Promise.resolve(MODEL),
     },
     slots: {
@@ -243,10 +244,39 @@ describe('ClaimDesk', () => {
   test('what cannot be prepared is reported with its reason, bytes or not', async () => {
     const { desk, take, link, prepareWith } = bench();
     prepareWith(Promise.reject(new Failure('UNAVAILABLE', 'no dot', { reason: 'STATE_MISSING' })));
-    take();
+    take({ model: 'late' });
     desk.picture('t1', 1n, PICTURE);
     await new Promise((resolve) => setImmediate(resolve));
     expect(link.said).toContain('report t1 STATE_MISSING');
+  });
+
+  test('what waits for records uses neither credit nor bytes, and holds up nobody; then it goes on as any other', async () => {
+    const { desk, take, link, running, credit, prepareWith } = bench({ pictureBytesMax: 20 * KIB });
+    const late = Promise.withResolvers<ServedModel>();
+    prepareWith(late.promise);
+    for (let i = 1; i <= 100; i += 1) take({ taskId: `late${i}`, model: 'late' });
+    expect(credit()).toBe(0);
+    expect(desk.mayPull).toBe(true);
+    expect(link.said).toEqual(Array.from({ length: 100 }, (_, i) => `hold late${i + 1}`));
+    take({ taskId: 'other' });
+    desk.picture('other', 1n, PICTURE);
+    expect(running).toHaveLength(1);
+    expect(credit()).toBe(1);
+    late.resolve(MODEL);
+    await late.promise;
+    await Promise.resolve();
+    expect(credit()).toBe(101);
+    expect(link.said.filter((said) => said.startsWith('announce late'))).toHaveLength(1);
+    expect(desk.mayPull).toBe(false);
+  });
+
+  test('no more than a few hundred wait; the others go back to the broker', () => {
+    const { desk, take, prepareWith, credit } = bench();
+    prepareWith(new Promise(() => undefined));
+    for (let i = 1; i <= 256; i += 1) expect(take({ model: 'late' }).message.end).toBe('');
+    expect(take({ model: 'late' }, new Message(3)).message.end).toBe('back in 4000');
+    expect(take().message.end).toBe('');
+    expect([desk.size, credit()]).toEqual([257, 1]);
   });
 
   test('ends claims of unknown owners, and those that are older than any job', () => {

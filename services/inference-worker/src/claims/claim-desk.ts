@@ -2,7 +2,7 @@ import { Failure } from '@meridian/failure';
 import type { Clock, Timer } from '@meridian/runtime';
 import { type ClaimEvent, decide, type Effect } from './decide.ts';
 import { dueEvent, giveBackDelayMs, isTooOld, RENEW_MS } from './due.ts';
-import { type ClaimFacts, type ClaimState, pulled } from './held-claim.ts';
+import { type ClaimFacts, type ClaimState, pulled, WAITING } from './held-claim.ts';
 import { Ledger } from './ledger.ts';
 import type { ClaimMessage, ClaimObserver, OwnerLink, Owners, Preparation, ServedModel, Slots } from './ports.ts';
 import { RunQueue } from './run-queue.ts';
@@ -12,8 +12,9 @@ import { RunQueue } from './run-queue.ts';
  *
  * 1. Every held claim is in `#held` from its pull to its end; credit and bytes follow its phase ({@link Ledger}).
  * 2. Bytes asked for or held never exceed `pictureBytesMax`, except that one picture may always be here.
- * 3. Claims whose owner is out of reach are at most STRANDED_MAX, more go back to the broker at once; from
- *    `unacknowledgedMax` results without acknowledgement on nothing is pulled.
+ * 3. Claims whose owner is out of reach are at most STRANDED_MAX, those that wait for records or their model at most
+ *    WAITING_MAX; more go back to the broker at once. Neither use credit, bytes or slots. From `unacknowledgedMax` results
+ *    without acknowledgement on nothing is pulled.
  */
 export interface DeskLimits {
   readonly pictureBytesMax: number;
@@ -26,6 +27,11 @@ export interface DeskLimits {
  * each, and an owner that comes back finds a window of held ones beside those that it has published meanwhile.
  */
 const STRANDED_MAX = 256;
+/**
+ * Claims that wait for a record that is late, or for a model that is being loaded. All go on in one moment: more of them
+ * would then keep the worker from other claims for longer than a new one takes.
+ */
+const WAITING_MAX = 256;
 const TICK_MS = 500;
 /** One for all: an abort without a reason makes an exception with a stack each time. */
 const ENDED = new Failure('CANCELLED', 'the claim has ended here');
@@ -115,10 +121,14 @@ export class ClaimDesk {
     const link = this.#o.owners.linkOf(facts.ownerRegion);
     if (link === undefined) this.#refuse(facts, message, laneId, 'owner-unknown');
     else if (isTooOld(facts, this.#now())) this.#refuse(facts, message, laneId, 'expired');
-    else if (this.#draining || (!link.ready && this.#isHopeless(link))) {
-      message.giveBack(this.#draining ? 0 : giveBackDelayMs(message.deliveryCount));
-      this.#o.credit.released(laneId);
-    } else this.#admit(facts, message, laneId, link);
+    else {
+      const model = this.#o.preparation.ready(facts);
+      const isFull = (!link.ready && this.#isHopeless(link)) || (model === undefined && this.#isWaitFull);
+      if (this.#draining || isFull) {
+        message.giveBack(this.#draining ? 0 : giveBackDelayMs(message.deliveryCount));
+        this.#o.credit.released(laneId);
+      } else this.#admit(facts, message, laneId, link, model);
+    }
   }
 
   picture(taskId: string, fence: bigint, picture: Uint8Array): void {
@@ -165,15 +175,21 @@ export class ClaimDesk {
     this.#o.observer.ended(facts, { name: 'done' }, 'terminated', reason);
   }
 
-  #admit(facts: ClaimFacts, message: ClaimMessage, laneId: string, link: OwnerLink): void {
+  #admit(
+    facts: ClaimFacts,
+    message: ClaimMessage,
+    laneId: string,
+    link: OwnerLink,
+    model: ServedModel | undefined,
+  ): void {
     const held: Held = {
       facts,
       laneId,
       link,
       waiting: undefined,
       message,
-      state: pulled(!link.ready),
-      model: undefined,
+      state: model === undefined ? WAITING : pulled(!link.ready),
+      model,
       renewedAtMs: this.#o.clock.monotonicMs(),
     };
     this.#held.set(facts.key, held);
@@ -183,8 +199,16 @@ export class ClaimDesk {
       this.#apply(held, { kind: 'deadline', nowMs: this.#now() });
       return;
     }
-    this.#tryAnnounce(held);
+    if (model !== undefined) {
+      this.#tryAnnounce(held);
+      return;
+    }
+    link.announce(facts, true);
     this.#prepare(held);
+  }
+
+  get #isWaitFull(): boolean {
+    return this.#ledger.waiting >= WAITING_MAX;
   }
 
   #isHopeless(link: OwnerLink): boolean {
@@ -192,16 +216,12 @@ export class ClaimDesk {
   }
 
   #prepare(held: Held): void {
-    held.model = this.#o.preparation.ready(held.facts);
-    if (held.model !== undefined) {
-      this.#apply(held, { kind: 'prepared' });
-      return;
-    }
     held.waiting = new AbortController();
     this.#o.preparation.wait(held.facts, held.waiting.signal).then(
       (model) => {
         held.model = model;
-        this.#apply(held, { kind: 'prepared' });
+        this.#apply(held, { kind: 'prepared', stranded: !held.link.ready });
+        this.#tryAnnounce(held);
       },
       (thrown) => {
         const { code, reason, message, retryable } = Failure.from(thrown);
@@ -238,7 +258,7 @@ export class ClaimDesk {
     held.state = state;
     this.#account(held, before, state);
     for (const effect of effects) this.#perform(held, effect, before);
-    if (state.phase.name === 'queued' && state.prepared) {
+    if (state.phase.name === 'queued' && before.phase.name !== 'queued') {
       this.#queue.add(held);
       this.#runNext();
     }
@@ -257,8 +277,11 @@ export class ClaimDesk {
   #perform(held: Held, effect: Effect, before: ClaimState): void {
     const { facts, link, message } = held;
     switch (effect.kind) {
+      case 'hold':
+        link.announce(facts, true);
+        break;
       case 'announce':
-        link.announce(facts);
+        link.announce(facts, false);
         break;
       case 'run':
         this.#run(held, effect.picture);

@@ -7,14 +7,16 @@ import type { ClaimState, Outcome, Phase, TaskFailure } from './held-claim.ts';
  * 2. `acknowledge` only after the owner said that the result is final (or not needed): the broker's message outlives
  *    every crash before that.
  * 3. A claim that the owner refuses or cancels never reports again.
- * 4. It runs only with bytes and preparation, at most once at a time, and never after its deadline.
+ * 4. Bytes are asked for only once it is prepared; it runs only with bytes, at most once at a time, and never after its
+ *    deadline.
  * 5. What has a result keeps it, whatever happens to the stream or to preparation.
  */
 export type ClaimEvent =
   /** The owner's stream is up and there is room for the bytes. */
   | { readonly kind: 'room'; readonly nowMs: number }
   | { readonly kind: 'picture'; readonly picture: Uint8Array; readonly nowMs: number }
-  | { readonly kind: 'prepared' }
+  /** `stranded`: its owner cannot be reached now. */
+  | { readonly kind: 'prepared'; readonly stranded: boolean }
   /** It cannot be prepared (records or model missing). */
   | { readonly kind: 'unpreparable'; readonly failure: TaskFailure; readonly nowMs: number }
   /** Its turn has come. */
@@ -32,6 +34,8 @@ export type ClaimEvent =
   | { readonly kind: 'drain' };
 
 export type Effect =
+  /** Tells the owner that it is held and waits. */
+  | { readonly kind: 'hold' }
   | { readonly kind: 'announce' }
   | { readonly kind: 'run'; readonly picture: Uint8Array }
   | { readonly kind: 'report' }
@@ -45,7 +49,7 @@ export interface Decision {
   readonly effects: readonly Effect[];
 }
 
-const DONE: ClaimState = { phase: { name: 'done' }, prepared: false };
+const DONE: ClaimState = { phase: { name: 'done' } };
 
 export const DEADLINE_EXCEEDED: TaskFailure = {
   code: 'DEADLINE_EXCEEDED',
@@ -60,11 +64,11 @@ export function decide(state: ClaimState, event: ClaimEvent): Decision {
   switch (event.kind) {
     case 'room':
       if (phase.name !== 'pulled') return stay(state);
-      return move(state, { name: 'announced', atMs: event.nowMs }, { kind: 'announce' });
+      return move({ name: 'announced', atMs: event.nowMs }, { kind: 'announce' });
     case 'picture':
       return onPicture(state, event.picture, event.nowMs);
     case 'prepared':
-      return { state: { ...state, prepared: true }, effects: [] };
+      return phase.name === 'waiting' ? move({ name: 'pulled', stranded: event.stranded }) : stay(state);
     case 'unpreparable':
       return fail(state, event.failure, event.nowMs);
     case 'slot':
@@ -80,9 +84,10 @@ export function decide(state: ClaimState, event: ClaimEvent): Decision {
       return end({ kind: 'acknowledge' });
     case 'owner-lost':
       if (phase.name !== 'announced' && phase.name !== 'pulled') return stay(state);
-      return move(state, { name: 'pulled', stranded: true });
+      return move({ name: 'pulled', stranded: true });
     case 'owner-back':
-      if (phase.name === 'pulled') return move(state, { name: 'pulled', stranded: false });
+      if (phase.name === 'pulled') return move({ name: 'pulled', stranded: false });
+      if (phase.name === 'waiting') return { state, effects: [{ kind: 'hold' }] };
       return phase.name === 'reported' ? { state, effects: [{ kind: 'report' }] } : stay(state);
     case 'given-up':
       return end({ kind: 'giveBack', tellOwner: false, reason: event.reason });
@@ -98,14 +103,14 @@ function onPicture(state: ClaimState, picture: Uint8Array, nowMs: number): Decis
   const { phase } = state;
   // Not asked for (or asked for on a stream that broke and came back): the first copy counts.
   if (phase.name !== 'announced') return stay(state);
-  return move(state, { name: 'queued', picture, bytesAtMs: nowMs, fetchMs: nowMs - phase.atMs });
+  return move({ name: 'queued', picture, bytesAtMs: nowMs, fetchMs: nowMs - phase.atMs });
 }
 
 function onSlot(state: ClaimState, nowMs: number): Decision {
   const { phase } = state;
-  if (phase.name !== 'queued' || !state.prepared) return stay(state);
+  if (phase.name !== 'queued') return stay(state);
   const { bytesAtMs, fetchMs, picture } = phase;
-  return move(state, { name: 'running', bytesAtMs, startedAtMs: nowMs, fetchMs }, { kind: 'run', picture });
+  return move({ name: 'running', bytesAtMs, startedAtMs: nowMs, fetchMs }, { kind: 'run', picture });
 }
 
 /** A failure found outside the child, before any run. */
@@ -120,7 +125,7 @@ function report(state: ClaimState, outcome: Outcome, nowMs: number): Decision {
   const fetchMs = phase.name === 'queued' || phase.name === 'running' ? phase.fetchMs : 0;
   const workMs = outcome.kind === 'recognition' ? outcome.decodeMs + outcome.inferenceMs : 0;
   const waitMs = Math.max(0, nowMs - bytesAtMs - workMs);
-  return move(state, { name: 'reported', outcome, atMs: nowMs, bytesAtMs, waitMs, fetchMs }, { kind: 'report' });
+  return move({ name: 'reported', outcome, atMs: nowMs, bytesAtMs, waitMs, fetchMs }, { kind: 'report' });
 }
 
 /** A run goes on to its end, an inference cannot be interrupted; its outcome finds the claim done. */
@@ -128,8 +133,8 @@ function end(effect: Effect): Decision {
   return { state: DONE, effects: [effect] };
 }
 
-function move(state: ClaimState, phase: Phase, ...effects: Effect[]): Decision {
-  return { state: { ...state, phase }, effects };
+function move(phase: Phase, ...effects: Effect[]): Decision {
+  return { state: { phase }, effects };
 }
 
 function stay(state: ClaimState): Decision {

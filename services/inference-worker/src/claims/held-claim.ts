@@ -1,8 +1,8 @@
 import type { PriorityClassName } from '@meridian/contracts';
 
 /**
- * A claim that this worker holds: pulled → announced → queued (bytes are here) → running → reported → done.
- * The picture and the result live only in the phases that own them.
+ * A claim that this worker holds: waiting → pulled → announced → queued (bytes are here) → running → reported → done.
+ * One whose records and model are here begins as pulled. The picture and the result live only in the phases that own them.
  */
 export interface TaskFailure {
   /** Name of a gRPC status. */
@@ -24,10 +24,12 @@ export type Outcome =
   | { readonly kind: 'failure'; readonly failure: TaskFailure };
 
 export type Phase =
+  /** Not prepared: a record that it was placed with, or its model, is not here yet. Its owner knows, and sends no bytes. */
+  | { readonly name: 'waiting' }
   /** Not announced: its owner's stream is down (`stranded`), or there is no room for its bytes. */
   | { readonly name: 'pulled'; readonly stranded: boolean }
   | { readonly name: 'announced'; readonly atMs: number }
-  /** The bytes are here; it runs when `prepared` and when its turn comes. */
+  /** The bytes are here; it runs when its turn comes. */
   | { readonly name: 'queued'; readonly picture: Uint8Array; readonly bytesAtMs: number; readonly fetchMs: number }
   | { readonly name: 'running'; readonly bytesAtMs: number; readonly startedAtMs: number; readonly fetchMs: number }
   /** Kept until the owner acknowledges it; sent again after every reconnect. */
@@ -44,12 +46,12 @@ export type Phase =
 /** The part of a claim's state that decisions are made on. */
 export interface ClaimState {
   readonly phase: Phase;
-  /** The records it was placed with are here and its model is loaded. */
-  readonly prepared: boolean;
 }
 
+export const WAITING: ClaimState = { phase: { name: 'waiting' } };
+
 export function pulled(stranded: boolean): ClaimState {
-  return { phase: { name: 'pulled', stranded }, prepared: false };
+  return { phase: { name: 'pulled', stranded } };
 }
 
 /** What a claim says, as this worker uses it. */
@@ -74,7 +76,8 @@ export interface ClaimFacts {
   /** Wall time of the owner; 0: unknown. */
   readonly placedAtMs: number;
   readonly ownerRegion: string;
-  readonly requires: readonly string[];
+  /** Keys and dots as the claim has them, not looked at yet. */
+  readonly requires: readonly { readonly key: string; readonly dot: string }[];
 }
 
 /** Bytes of pictures that the phase answers for: asked for, or here and not yet given back. */
@@ -84,10 +87,10 @@ export function reservedBytes(facts: ClaimFacts, phase: Phase): number {
 }
 
 /**
- * True until its result is known: such claims count against the worker's prefetch. Stranded ones do not, they have a
- * bound of their own: a cut link must not keep the worker from the claims of other owners.
+ * True until its result is known: such claims count against the worker's prefetch. Stranded and waiting ones do not, they
+ * have bounds of their own: neither a cut link nor a record that is late may keep the worker from other claims.
  */
 export function usesCredit(phase: Phase): boolean {
   if (phase.name === 'pulled') return !phase.stranded;
-  return phase.name !== 'reported' && phase.name !== 'done';
+  return phase.name !== 'waiting' && phase.name !== 'reported' && phase.name !== 'done';
 }

@@ -9,6 +9,8 @@ export class Ledger {
   pictureBytes = 0;
   /** Claims whose owner can be reached and that wait for room for their bytes. */
   waitingForRoom = 0;
+  /** Claims that wait for records or for their model. */
+  waiting = 0;
   /** Claims that wait for their owner's stream. */
   stranded = 0;
   /** Results that their owner has not acknowledged. */
@@ -27,6 +29,7 @@ export class Ledger {
   #add(facts: ClaimFacts, { phase }: ClaimState, sign: 1 | -1): void {
     this.pictureBytes += sign * reservedBytes(facts, phase);
     if (phase.name === 'reported') this.unacknowledged += sign;
+    if (phase.name === 'waiting') this.waiting += sign;
     if (phase.name !== 'pulled') return;
     if (phase.stranded) this.stranded += sign;
     else this.waitingForRoom += sign;

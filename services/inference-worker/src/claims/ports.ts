@@ -18,7 +18,8 @@ export interface OwnerLink {
   readonly ready: boolean;
   /** How long the stream has been down; 0 while it is up. */
   downForMs(nowMs: number): number;
-  announce(facts: ClaimFacts): void;
+  /** @param waits it is held but not prepared: no bytes yet */
+  announce(facts: ClaimFacts, waits: boolean): void;
   report(facts: ClaimFacts, reported: Reported): void;
   returned(facts: ClaimFacts, reason: string): void;
 }

@@ -2,6 +2,7 @@ import type { Envelope, PriorityClassName } from '@meridian/contracts';
 import { PriorityClass } from '@meridian/contracts/recognition';
 import type { TaskClaim } from '@meridian/contracts/task';
 import type { Delivery } from '@meridian/messaging';
+import { REQUIRED_MAX } from '@meridian/replica';
 import type { ClaimFacts } from '../claims/held-claim.ts';
 import type { ClaimMessage } from '../claims/ports.ts';
 import type { AckBatch } from '../intake/ack-batch.ts';
@@ -13,7 +14,6 @@ const PRIORITY_NAMES: Readonly<Record<number, PriorityClassName>> = {
   [PriorityClass.LOW]: 'low',
 };
 const ID_CHARS_MAX = 200;
-const REQUIRES_MAX = 16;
 
 /** @returns what is wrong, for a claim that nobody can work on. */
 export function decodeClaim(envelope: Envelope, claim: TaskClaim): ClaimFacts | string {
@@ -22,7 +22,10 @@ export function decodeClaim(envelope: Envelope, claim: TaskClaim): ClaimFacts | 
   if (claim.taskId === '' || claim.taskId.length > ID_CHARS_MAX) return 'task_id: empty or too long';
   if (claim.owner === undefined || claim.owner.region === '') return 'owner: missing';
   if (claim.modelDigest === '') return 'model_digest: missing';
-  if (claim.requires.length > REQUIRES_MAX) return `requires: more than ${REQUIRES_MAX}`;
+  // An owner of an earlier release names dots only.
+  const { requiredRecords } = claim;
+  const requires = requiredRecords.length > 0 ? requiredRecords : claim.requires.map((dot) => ({ key: '', dot }));
+  if (requires.length > REQUIRED_MAX) return `requires: more than ${REQUIRED_MAX}`;
   return {
     key: `${claim.taskId}#${claim.fence}`,
     taskId: claim.taskId,
@@ -39,7 +42,7 @@ export function decodeClaim(envelope: Envelope, claim: TaskClaim): ClaimFacts | 
     deadlineMs: Number(claim.deadlineUnixMs),
     placedAtMs: Number(claim.placedUnixMs),
     ownerRegion: claim.owner.region,
-    requires: claim.requires,
+    requires: requires.map(({ key, dot }) => ({ key, dot })),
   };
 }
 

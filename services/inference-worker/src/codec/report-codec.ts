@@ -7,9 +7,10 @@ import type { Reported } from '../claims/ports.ts';
 export type AttachMessage = MessageInitShape<typeof AttachRequestSchema>;
 export type Load = MessageInitShape<typeof LoadSchema>;
 
-export function announcement(facts: ClaimFacts): AttachMessage {
+/** @param waits it is held, but no bytes are wanted yet */
+export function announcement(facts: ClaimFacts, waits: boolean): AttachMessage {
   const { taskId, fence, eventId } = facts;
-  return { message: { case: 'announced', value: { taskId, fence, cause: eventId } } };
+  return { message: { case: 'announced', value: { taskId, fence, cause: eventId, waits } } };
 }
 
 export function returned(facts: ClaimFacts, reason: string): AttachMessage {

@@ -1,15 +1,17 @@
 import type { StateService } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { canonicalJson, DEFAULT_MODEL, type Manifest, modelDigest, parseManifest } from '@meridian/models';
-import type { ModelEntry, Replica } from '@meridian/replica';
+import type { Replica } from '@meridian/replica';
 import type { RpcClient } from '@meridian/rpc';
 import { backoffMs, type Clock, type Component, type Logger, type Random } from '@meridian/runtime';
 import type { PreparedModel } from '../child/loaded-models.ts';
+import type { KeptManifests } from './kept-manifests.ts';
 import type { ModelStore } from './model-store.ts';
 
 export interface ModelLoaderOptions {
   readonly replica: Replica;
   readonly store: ModelStore;
+  readonly manifests: KeptManifests;
   readonly slots: { load(model: PreparedModel): Promise<void> };
   /** Of the region's sync service. */
   readonly client: Pick<RpcClient<typeof StateService>, 'reportReady'>;
@@ -34,7 +36,8 @@ const MODELS_MAX = 256;
  * 2. One model at a time is fetched and loaded, the default one first; one that fails is tried again after a back-off
  *    and holds up no other.
  * 3. What trying again cannot mend is told to the sync service, for the people who added the model.
- * 4. A version that was served stays served, even when the name has a newer one: claims may still name it.
+ * 4. A version that was served can be served again while its weights are here or in the region, after a restart too, even
+ *    when the name has a newer one: claims may still name it. It is never replaced by another version.
  */
 export class ModelLoader implements Component {
   readonly name = 'models';
@@ -55,7 +58,7 @@ export class ModelLoader implements Component {
   }
 
   async start(): Promise<void> {
-    await this.#o.store.start();
+    await Promise.all([this.#o.store.start(), this.#o.manifests.start()]);
     this.#unlisten = this.#o.replica.onChange(() => this.#pass());
     this.#pass();
   }
@@ -83,17 +86,17 @@ export class ModelLoader implements Component {
   }
 
   /**
-   * The model, fetched and loaded when it is not here yet.
-   * @throws Failure NOT_FOUND / MODEL_UNKNOWN (retryable: another region may know it), or why it does not load.
+   * The model of this digest and no other, fetched and loaded when it is not here yet.
+   * @param name as the claim has it
+   * @throws Failure NOT_FOUND / MODEL_UNKNOWN, FAILED_PRECONDITION / MODEL_SUPERSEDED when the name stands for a newer
+   *   version now (both retryable: another region or worker may have it), or why it does not load.
    */
-  acquire(digest: string): Promise<PreparedModel> {
+  acquire(digest: string, name: string): Promise<PreparedModel> {
     const known = this.#served.get(digest);
     if (known !== undefined) return Promise.resolve(known);
     const acquiring = this.#acquiring.get(digest);
     if (acquiring !== undefined) return acquiring;
-    const entry = this.#o.replica.modelByDigest(digest);
-    if (entry === undefined) return Promise.reject(unknownModel(digest));
-    const next = this.#queue.then(() => this.#acquire(entry)).finally(() => this.#acquiring.delete(digest));
+    const next = this.#queue.then(() => this.#acquire(digest, name)).finally(() => this.#acquiring.delete(digest));
     this.#acquiring.set(digest, next);
     this.#queue = next.catch(() => undefined);
     return next;
@@ -120,7 +123,7 @@ export class ModelLoader implements Component {
       if (this.#stopping.signal.aborted) return;
       const failed = this.#failures.get(digest);
       if (this.#served.has(digest) || (failed !== undefined && failed.untilMs > this.#o.clock.monotonicMs())) continue;
-      await this.acquire(digest).catch((thrown) => this.#failed(digest, name, Failure.from(thrown)));
+      await this.acquire(digest, name).catch((thrown) => this.#failed(digest, name, Failure.from(thrown)));
     }
   }
 
@@ -149,24 +152,36 @@ export class ModelLoader implements Component {
       );
   }
 
-  async #acquire(entry: ModelEntry): Promise<PreparedModel> {
+  async #acquire(digest: string, name: string): Promise<PreparedModel> {
     if (this.#served.size >= MODELS_MAX)
       throw new Failure('RESOURCE_EXHAUSTED', `this worker serves ${MODELS_MAX} models already`, {
         reason: 'TOO_MANY_MODELS',
       });
-    const manifest = parseManifest(entry.manifest);
-    if (modelDigest(manifest) !== entry.digest)
-      throw new Failure('DATA_LOSS', `the manifest of ${entry.name} is not the one that its digest names`, {
-        reason: 'MODEL_DIGEST_MISMATCH',
-      });
-    const model = await this.#prepare(manifest, entry.digest);
+    const manifest = await this.#manifestOf(digest, name);
+    const model = await this.#prepare(manifest, digest);
     await this.#o.slots.load(model);
-    this.#served.set(entry.digest, model);
-    this.#failures.delete(entry.digest);
+    await this.#o.manifests.keep(digest, manifest);
+    this.#served.set(digest, model);
+    this.#failures.delete(digest);
     this.#o.logger.info({ model: model.name, digest: model.digest }, 'model loaded');
     this.#o.onServed(model);
     void this.#report(model.digest);
     return model;
+  }
+
+  async #manifestOf(digest: string, name: string): Promise<Manifest> {
+    const { replica, manifests } = this.#o;
+    const entry = replica.modelByDigest(digest);
+    if (entry === undefined) {
+      const kept = await manifests.find(digest);
+      if (kept !== undefined) return kept;
+      throw replica.model(name) === undefined ? unknownModel(digest) : superseded(name, digest);
+    }
+    const manifest = parseManifest(entry.manifest);
+    if (modelDigest(manifest) === digest) return manifest;
+    throw new Failure('DATA_LOSS', `the manifest of ${entry.name} is not the one that its digest names`, {
+      reason: 'MODEL_DIGEST_MISMATCH',
+    });
   }
 
   async #prepare(manifest: Manifest, digest: string): Promise<PreparedModel> {
@@ -187,6 +202,8 @@ export class ModelLoader implements Component {
         this.#reported.add(modelDigest);
         return;
       } catch (thrown) {
+        // Superseded: claims that name it run here, new ones are not placed with it.
+        if (this.#o.replica.modelByDigest(modelDigest) === undefined) return;
         if (attempt === 0) logger.warn({ err: thrown, digest: modelDigest }, 'could not report that a model is ready');
         await clock.sleep(backoffMs(attempt, REPORT_RETRY, random), signal).catch(() => undefined);
       }
@@ -197,6 +214,13 @@ export class ModelLoader implements Component {
 function unknownModel(digest: string): Failure {
   return new Failure('NOT_FOUND', `no model with digest ${digest} is known in this region`, {
     reason: 'MODEL_UNKNOWN',
+    retryable: true,
+  });
+}
+
+function superseded(name: string, digest: string): Failure {
+  return new Failure('FAILED_PRECONDITION', `${name} stands for a newer model now, and this worker has no ${digest}`, {
+    reason: 'MODEL_SUPERSEDED',
     retryable: true,
   });
 }

@@ -81,8 +81,8 @@ export class AttachStream implements OwnerLink {
     return this.#ready ? 0 : Math.max(0, nowMs - this.#downSinceMs);
   }
 
-  announce(facts: ClaimFacts): void {
-    this.#send(announcement(facts));
+  announce(facts: ClaimFacts, waits: boolean): void {
+    this.#send(announcement(facts, waits));
   }
 
   report(facts: ClaimFacts, reported: Reported): void {
