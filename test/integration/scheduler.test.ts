@@ -78,6 +78,32 @@ describe('a call', () => {
     expect(versionVector).toMatch(/^beijing@/);
   });
 
+  test('requires the record of the model that was chosen, and the tenant’s where there is one; so does a job', async () => {
+    const worker = await world.worker('beijing', 'w1', [beijing]);
+    await door.recognize({ picture: aPicture(1) }, soon);
+    await door.recognize({ picture: aPicture(2), tenant: 'known' }, soon);
+    const jobId = await submit('k', 1, door, { tenant: 'known' });
+    await until(() => worker.claims.length === 3);
+    const model = { key: 'model/centernet-320', dot: 'beijing@0000000000001234=7' };
+    const tenant = { key: 'tenant/known', dot: 'beijing@0000000000001234=5' };
+    const seen = worker.claims.map(({ requiredRecords, requires }) => ({
+      requires: [...requires],
+      records: requiredRecords.map(({ key, dot }) => ({ key, dot })),
+    }));
+    const both = { requires: [model.dot, tenant.dot], records: [model, tenant] };
+    expect(seen).toEqual([{ requires: [model.dot], records: [model] }, both, both]);
+    await until(async () => (await door.getJob({ jobId, tenant: 'known' })).job?.state === JobState.FINISHED);
+  });
+
+  test('of a job keeps what it was accepted with over a restart', async () => {
+    await submit('k', 1, door, { tenant: 'known' });
+    await beijing.kill();
+    beijing = await world.start('beijing');
+    const worker = await world.worker('beijing', 'w1', [beijing]);
+    await until(() => worker.claims.length === 1);
+    expect(worker.claims[0]?.requiredRecords.map(({ key }) => key)).toEqual(['model/centernet-320', 'tenant/known']);
+  });
+
   test('gets its own error for what is wrong with it, before any work', async () => {
     const worker = await world.worker('beijing', 'w1', [beijing]);
     const reasonOf = async (request: Parameters<Door['recognize']>[0]) => {

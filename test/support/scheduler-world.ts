@@ -7,6 +7,7 @@ import { type Authority, createAuthority, createIdentity } from '@meridian/certi
 import { RecognitionService } from '@meridian/contracts/recognition';
 import { RegionService } from '@meridian/contracts/region';
 import { Emitter, InMemoryBroker, InMemoryBus } from '@meridian/messaging';
+import { type Entry, tenantKey } from '@meridian/replica';
 import { type Channel, createChannel, createClient, RpcServer } from '@meridian/rpc';
 import {
   createLogger,
@@ -26,6 +27,14 @@ export type RegionName = (typeof REGIONS)[number];
 export const MODEL = { name: 'centernet-320', digest: 'sha256:model' };
 const ACTOR = actorId('beijing', 0x1234n);
 export const VECTOR = VersionVector.of([[ACTOR, 7]]);
+/** The record of tenant `known`. */
+export const TENANT: Entry = {
+  key: tenantKey('known'),
+  versions: [
+    { dot: { actor: ACTOR, counter: 5 }, hlc: { wallMs: 1, logical: 0 }, value: Buffer.from('t'), deleted: false },
+  ],
+  context: VersionVector.of([[ACTOR, 5]]),
+};
 const WINDOW_BYTES = 1024 * 1024;
 const logger = createLogger({ name: 'test', region: 'beijing', level: process.env.TEST_LOG ?? 'silent' });
 
@@ -189,6 +198,7 @@ function registry() {
   const ready: ReadonlySet<string> = new Set(REGIONS);
   return {
     vector: () => VECTOR,
+    get: (key: string) => (key === tenantKey('known') ? TENANT : undefined),
     model: (name: string) => (name === '' || name === MODEL.name ? entry : undefined),
     models: () => [entry],
     modelByDigest: (digest: string) => (digest === MODEL.digest ? entry : undefined),

@@ -42,6 +42,8 @@ export class ScriptedWorker {
   readonly #held = new Map<string, Held>();
   readonly #stopping = new AbortController();
   readonly verdicts: Verdict[] = [];
+  /** As they were pulled, in order. */
+  readonly claims: Claim['data'][] = [];
   /** Keys of tasks whose bytes came, in order. */
   readonly pictures: string[] = [];
   /** What to do with a picture. */
@@ -184,6 +186,7 @@ export class ScriptedWorker {
 
   #announce(claim: Claim, priority: PriorityClassName): void {
     const { taskId, fence, owner } = claim.data;
+    this.claims.push(claim.data);
     this.#held.set(keyOf(claim.data), { claim, priority, done: false });
     if (!this.announces) return;
     const value = { taskId, fence, cause: claim.envelope.id };

@@ -44,7 +44,10 @@ export type Context = Omit<ServiceContext<SchedulerConfig>, 'config'> & { readon
 /** What the scheduler reaches the world through. */
 export interface Doors {
   readonly bus: MessageBus;
-  readonly replica: Pick<Replica, 'vector' | 'model' | 'models' | 'modelByDigest' | 'readyRegions' | 'caughtUp'>;
+  readonly replica: Pick<
+    Replica,
+    'vector' | 'get' | 'model' | 'models' | 'modelByDigest' | 'readyRegions' | 'caughtUp'
+  >;
   readonly topology: Topology;
   readonly server: RpcServer;
 }

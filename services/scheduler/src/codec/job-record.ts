@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { type JobHeader, type Job as JobMessage, JobSchema, JobState } from '@meridian/contracts/recognition';
 import type { JobRecord } from '@meridian/contracts/task';
+import { decodeRecords, modelKey, type RequiredRecord } from '@meridian/replica';
 import type { Job, JobFacts, JobPhase, JobPictures } from '../jobs/job.ts';
 import { priorityName, priorityValue } from './priority.ts';
 
@@ -46,6 +47,8 @@ export function factsOf(record: JobRecord, retentionMs: number): JobFacts | unde
   const { job, header } = record;
   const priority = job && priorityName(job.priority);
   if (job === undefined || header === undefined || priority === undefined) return undefined;
+  const requires = requiredOf(record, job.model);
+  if (requires === undefined) return undefined;
   const acceptedMs = Number(job.acceptedUnixMs);
   return {
     jobId: job.jobId,
@@ -56,8 +59,18 @@ export function factsOf(record: JobRecord, retentionMs: number): JobFacts | unde
     acceptedMs,
     deadlineMs: deadlineOf(header, acceptedMs, retentionMs),
     headerDigest: Buffer.from(record.headerDigest).toString('hex'),
-    requires: record.requires,
+    requires,
   };
+}
+
+/** Records of an earlier release name the model's dot only. */
+function requiredOf({ requiredRecords, requires }: JobRecord, model: string): RequiredRecord[] | undefined {
+  const wire = requiredRecords.length > 0 ? requiredRecords : requires.map((dot) => ({ key: modelKey(model), dot }));
+  try {
+    return decodeRecords(wire);
+  } catch {
+    return undefined;
+  }
 }
 
 /** 0 in the header means: as long as the job would be kept. */

@@ -1,7 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { formatDot } from '@meridian/causality';
 import type { TaskResultSchema } from '@meridian/contracts/recognition';
 import type { AttemptSchema, TaskClaimSchema } from '@meridian/contracts/task';
 import { Failure } from '@meridian/failure';
+import { encodeRecord } from '@meridian/replica';
 import type { Attempt, EndedAttempt, Ending, Task, TaskFailure } from '../tasks/task.ts';
 import { priorityValue } from './priority.ts';
 
@@ -46,7 +48,8 @@ export function claimMessage(task: Task, attempt: Attempt, owner: OwnerName): Me
     fence: BigInt(attempt.fence),
     attempt: attempt.number,
     deadlineUnixMs: BigInt(Math.round(work.deadlineMs)),
-    requires: [...work.requires],
+    requires: work.requires.map(({ dot }) => formatDot(dot)),
+    requiredRecords: work.requires.map(encodeRecord),
     owner,
     placedUnixMs: BigInt(Math.round(attempt.placedMs)),
   };

@@ -94,9 +94,11 @@ export class Collector {
     stream.heardMs = clock.monotonicMs();
     const nowMs = clock.nowMs();
     switch (message.case) {
-      case 'announced':
-        dispatcher().announced(stream.ref, message.value.taskId, Number(message.value.fence), nowMs);
+      case 'announced': {
+        const { taskId, fence, waits } = message.value;
+        dispatcher().announced(stream.ref, taskId, Number(fence), nowMs, waits);
         break;
+      }
       case 'result':
         dispatcher().result(stream.ref, workerResult(message.value), nowMs);
         break;

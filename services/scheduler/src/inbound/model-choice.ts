@@ -1,7 +1,7 @@
 import { Failure } from '@meridian/failure';
 import type { ModelEntry, Replica } from '@meridian/replica';
 
-export type Models = Pick<Replica, 'model' | 'models' | 'readyRegions'>;
+export type Models = Pick<Replica, 'get' | 'model' | 'models' | 'readyRegions'>;
 
 const NOT_READY_RETRY_MS = 1000;
 const NAMES_SHOWN = 20;

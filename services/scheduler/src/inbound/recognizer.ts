@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { formatDot, type VersionVector } from '@meridian/causality';
+import type { VersionVector } from '@meridian/causality';
 import type { RecognizeRequest, TaskResultSchema } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
 import type { CallContext } from '@meridian/rpc';
@@ -17,6 +17,7 @@ import type { Dispatcher } from '../tasks/dispatcher.ts';
 import { newTask, newWork, type Task } from '../tasks/task.ts';
 import { causesOf } from './call-cause.ts';
 import { type Models, modelOf, requireReady } from './model-choice.ts';
+import { requiredRecords } from './required-records.ts';
 import { tenantOf } from './tenant.ts';
 
 export interface RecognizerOptions {
@@ -115,7 +116,7 @@ export class Recognizer {
       priority,
       model: model.name,
       modelDigest: model.digest,
-      requires: [formatDot(model.dot)],
+      requires: requiredRecords(models, model, tenant),
       causes: causesOf(context, this.#o.vector()),
       allowedRegions: allowed,
       acceptedMs: nowMs,

@@ -15,6 +15,7 @@ import { Admission, type SubmitLimits } from './admission.ts';
 import { causesOf } from './call-cause.ts';
 import { type Models, modelOf } from './model-choice.ts';
 import { PictureUpload } from './picture-upload.ts';
+import { requiredRecords } from './required-records.ts';
 import { tenantOf } from './tenant.ts';
 
 export interface SubmitJobOptions {
@@ -91,7 +92,8 @@ export class SubmitJobHandler {
     if (!known && header.deadlineUnixMs !== 0n && Number(header.deadlineUnixMs) <= clock.nowMs())
       throw new Failure('DEADLINE_EXCEEDED', 'deadline_unix_ms: it has passed already');
     const causes = causesOf(context, this.#o.vector());
-    return { jobId, tenant, header, headerDigest: digest, model, causes };
+    const requires = requiredRecords(models, model, tenant);
+    return { jobId, tenant, header, headerDigest: digest, model, requires, causes };
   }
 
   async #upload(submission: Submission, parts: AsyncIterator<SubmitJobRequest>): Promise<Response> {

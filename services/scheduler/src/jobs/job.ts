@@ -1,5 +1,6 @@
 import type { PriorityClassName } from '@meridian/contracts';
 import { assert } from '@meridian/failure';
+import type { RequiredRecord } from '@meridian/replica';
 import type { Cause } from '../tasks/task.ts';
 import { CommitOrder, type Committed } from './commit-order.ts';
 
@@ -15,7 +16,7 @@ export interface JobFacts {
   readonly deadlineMs: number;
   /** Hexadecimal fingerprint of the header. */
   readonly headerDigest: string;
-  readonly requires: readonly string[];
+  readonly requires: readonly RequiredRecord[];
 }
 
 /** The pictures of a job in arrays: 10,000 of them are half a megabyte. */

@@ -3,7 +3,7 @@ import { formatDot } from '@meridian/causality';
 import { type JobHeader, JobState } from '@meridian/contracts/recognition';
 import { type JobRecord, JobRecordSchema } from '@meridian/contracts/task';
 import { assert, Failure } from '@meridian/failure';
-import type { ModelEntry } from '@meridian/replica';
+import { encodeRecord, type ModelEntry, type RequiredRecord } from '@meridian/replica';
 import type { Clock, Logger } from '@meridian/runtime';
 import { factsOf, jobMessage, picturesOf } from '../codec/job-record.ts';
 import { priorityName, priorityValue } from '../codec/priority.ts';
@@ -38,6 +38,7 @@ export interface Submission {
   readonly header: JobHeader;
   readonly headerDigest: Buffer;
   readonly model: ModelEntry;
+  readonly requires: readonly RequiredRecord[];
   readonly causes: readonly Cause[];
 }
 
@@ -145,7 +146,7 @@ export class JobIntake {
 }
 
 function recordOf(submission: Submission, entryRegion: string, nowMs: number): JobRecord {
-  const { jobId, tenant, header, headerDigest, model } = submission;
+  const { jobId, tenant, header, headerDigest, model, requires } = submission;
   return create(JobRecordSchema, {
     job: {
       jobId,
@@ -159,7 +160,8 @@ function recordOf(submission: Submission, entryRegion: string, nowMs: number): J
       entryRegion,
     },
     header,
-    requires: [formatDot(model.dot)],
+    requires: requires.map(({ dot }) => formatDot(dot)),
+    requiredRecords: requires.map(encodeRecord),
     headerDigest,
   });
 }

@@ -71,6 +71,25 @@ describe('a task', () => {
     expect(kinds(again)).toEqual(['send-picture']);
   });
 
+  test('is held by a worker that waits for records: no bytes until it is announced for good', () => {
+    const hello = { kind: 'announced', fence: FENCE, stream: 's1', worker: 'w1' } as const;
+    const held = step(placed(), { ...hello, waits: true });
+    expect(kinds(held)).toEqual([]);
+    expect(held.task.state).toMatchObject({ kind: 'announced', attempt: { stream: 's1' } });
+    expect(kinds(step(held.task, { ...hello, waits: false }))).toEqual(['send-picture']);
+  });
+
+  test('whose region lacks the records is placed elsewhere, as often as it takes', () => {
+    let task = announced();
+    for (let i = 1; i <= 3 * TASK_LIMITS.failuresMax; i++) {
+      const failure = { code: 'UNAVAILABLE', reason: 'STATE_MISSING', message: 'model/a', retryable: true } as const;
+      const again = step(task, resultOf(fenceOf(1, i), { kind: 'failure', failure }));
+      expect(again.task.state).toMatchObject({ kind: 'ready', excludedRegion: 'shanghai' });
+      task = announced(placed(again.task));
+    }
+    expect(task).toMatchObject({ failures: 0, placements: 1 + 3 * TASK_LIMITS.failuresMax });
+  });
+
   test('never starts after its deadline', () => {
     const late = decide(placed(), { kind: 'announced', fence: FENCE, stream: 's', worker: 'w' }, 2e6, TASK_LIMITS);
     expect(kinds(late)).toEqual(['attempt-ended', 'store', 'refuse']);

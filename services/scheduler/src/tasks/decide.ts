@@ -22,7 +22,8 @@ import type {
  *    when it comes from the open attempt.
  * 4. A durable task's result is acknowledged only after `stored`; what comes later is acknowledged and dropped.
  * 5. No attempt starts after the deadline.
- * 6. Loss of workers and regions is never the task's fault: it counts towards `placementsMax` only.
+ * 6. Loss of workers and regions, and a region that lacks records which the task was placed with, are never the task's
+ *    fault: they count towards `placementsMax` only.
  */
 export function decide(task: Task, input: TaskInput, nowMs: number, limits: TaskLimits): Decision {
   switch (input.kind) {
@@ -48,6 +49,9 @@ export function decide(task: Task, input: TaskInput, nowMs: number, limits: Task
       return stored(task);
   }
 }
+
+/** What a worker reports when its region did not get the required records in time. */
+const RECORDS_MISSING = 'STATE_MISSING';
 
 /** Reason to refuse a claim of a task that has this ending. */
 export function refusalOf(how: Ending['how']): RefusalReason {
@@ -104,7 +108,7 @@ function announced(
   const held = { ...attempt, announcedMs: attempt.announcedMs ?? nowMs, worker, stream };
   return {
     task: { ...task, state: { kind: 'announced', attempt: held } },
-    effects: [{ kind: 'send-picture', stream, fence }],
+    effects: input.waits ? [] : [{ kind: 'send-picture', stream, fence }],
   };
 }
 
@@ -142,7 +146,8 @@ function retryableFailure(task: Task, input: ResultInput, nowMs: number, limits:
   const { failure } = input.outcome;
   // INTERNAL is what a worker reports when the picture took its child down or hung it.
   const crashes = task.crashes + (failure.code === 'INTERNAL' ? 1 : 0);
-  const counted = { ...task, failures: task.failures + 1, crashes };
+  const failures = task.failures + (failure.reason === RECORDS_MISSING ? 0 : 1);
+  const counted = { ...task, failures, crashes };
   if (crashes < limits.crashesMax && counted.failures < limits.failuresMax) {
     const again = giveUp(counted, 'retryable-failure', nowMs, limits);
     return { task: again.task, effects: [ack, ...again.effects] };

@@ -83,7 +83,8 @@ export class Dispatcher {
     this.#options.ports.wake();
   }
 
-  announced(from: StreamRef, taskId: string, fence: number, nowMs: number): void {
+  /** @param waits the worker holds it, but wants no bytes yet; it announces it again once it does */
+  announced(from: StreamRef, taskId: string, fence: number, nowMs: number, waits = false): void {
     const task = this.#table.get(taskId);
     if (task === undefined) {
       const { ports } = this.#options;
@@ -92,7 +93,7 @@ export class Dispatcher {
     }
     const attempt = openAttempt(task);
     if (attempt?.fence === fence) this.#order.announced(queueOf(task, attempt.region), attempt.placedMs);
-    this.#apply(task, { kind: 'announced', fence, stream: from.id, worker: from.worker }, nowMs);
+    this.#apply(task, { kind: 'announced', fence, stream: from.id, worker: from.worker, waits }, nowMs);
   }
 
   result(from: StreamRef, result: WorkerResult, nowMs: number): void {

@@ -2,6 +2,7 @@ import type { VersionVector } from '@meridian/causality';
 import type { PriorityClassName } from '@meridian/contracts';
 import type { Recognition } from '@meridian/contracts/recognition';
 import type { Code } from '@meridian/failure';
+import type { RequiredRecord } from '@meridian/replica';
 
 /** The event that led to something. */
 export interface Cause {
@@ -19,8 +20,8 @@ export interface Work {
   readonly priority: PriorityClassName;
   readonly model: string;
   readonly modelDigest: string;
-  /** Dots of the model record that the work was accepted with. */
-  readonly requires: readonly string[];
+  /** Records of model and tenant that the work was accepted with. */
+  readonly requires: readonly RequiredRecord[];
   /** What led to the work: the job's record, or the event that the caller of a call named. */
   readonly causes: readonly Cause[];
   /** Regions that the residency rule allows; undefined: all. */

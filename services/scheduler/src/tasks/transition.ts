@@ -4,7 +4,14 @@ import type { Attempt, AttemptEnd, EndedAttempt, Ending, Outcome, PendingAck, Ta
 export type TaskInput =
   | { readonly kind: 'place'; readonly region: string; readonly fence: number }
   | { readonly kind: 'claim-stored'; readonly fence: number }
-  | { readonly kind: 'announced'; readonly fence: number; readonly stream: string; readonly worker: string }
+  | {
+      readonly kind: 'announced';
+      readonly fence: number;
+      readonly stream: string;
+      readonly worker: string;
+      /** The worker holds it and waits for records or its model: it wants no bytes yet. */
+      readonly waits?: boolean;
+    }
   | ResultInput
   | { readonly kind: 'returned'; readonly fence: number; readonly stream: string }
   | { readonly kind: 'attempt-lost'; readonly fence: number; readonly end: LossReason }
