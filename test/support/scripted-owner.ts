@@ -26,6 +26,8 @@ export class ScriptedOwner {
   readonly pictures = new Map<string, Uint8Array>();
   /** Task ids, in the order in which they came. */
   readonly announced: string[] = [];
+  /** Task ids that a worker holds and wants no bytes for yet; each time it said so. */
+  readonly waiting: string[] = [];
   readonly results: Result[] = [];
   readonly returned: string[] = [];
   readonly attachments: Attachment[] = [];
@@ -80,6 +82,8 @@ export class ScriptedOwner {
         outbox.push({
           message: { case: 'welcome', value: { replica: 'scheduler', region: 'beijing', heartbeatMs: 300 } },
         });
+      } else if (message.case === 'announced' && message.value.waits) {
+        this.waiting.push(message.value.taskId);
       } else if (message.case === 'announced') {
         const { taskId, fence } = message.value;
         this.announced.push(taskId);

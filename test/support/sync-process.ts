@@ -73,6 +73,15 @@ export class SyncProcess {
     await ended;
   }
 
+  get address(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  /** Of the process that runs. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   async restart(signal: NodeJS.Signals): Promise<void> {
     await this.stop(signal);
     await this.start();
@@ -89,7 +98,7 @@ export class SyncProcess {
         ? installation[identity]
         : (installation.regions[region]?.certificates[identity] ?? '');
     const channel = createChannel({
-      address: `127.0.0.1:${this.#port}`,
+      address: this.address,
       tls: loadTls(folder),
       windowBytes: 2 ** 20,
       serverRoles: ['sync'],

@@ -42,7 +42,8 @@ export interface Preparation {
   ready(facts: ClaimFacts): ServedModel | undefined;
   /**
    * Waits for the records that the claim requires and for its model.
-   * @throws Failure UNAVAILABLE / STATE_MISSING, NOT_FOUND / MODEL_UNKNOWN, or why the model does not load. Bounded.
+   * @throws Failure UNAVAILABLE / STATE_MISSING that names the records, NOT_FOUND / MODEL_UNKNOWN, FAILED_PRECONDITION /
+   *   MODEL_SUPERSEDED (all retryable), or why the model does not load. Bounded.
    */
   wait(facts: ClaimFacts, signal: AbortSignal): Promise<ServedModel>;
 }

@@ -87,16 +87,14 @@ export class ModelLoader implements Component {
 
   /**
    * The model of this digest and no other, fetched and loaded when it is not here yet.
-   * @param name as the claim has it
-   * @throws Failure NOT_FOUND / MODEL_UNKNOWN, FAILED_PRECONDITION / MODEL_SUPERSEDED when the name stands for a newer
-   *   version now (both retryable: another region or worker may have it), or why it does not load.
+   * @throws Failure NOT_FOUND / MODEL_UNKNOWN (retryable: another region or worker may have it), or why it does not load.
    */
-  acquire(digest: string, name: string): Promise<PreparedModel> {
+  acquire(digest: string): Promise<PreparedModel> {
     const known = this.#served.get(digest);
     if (known !== undefined) return Promise.resolve(known);
     const acquiring = this.#acquiring.get(digest);
     if (acquiring !== undefined) return acquiring;
-    const next = this.#queue.then(() => this.#acquire(digest, name)).finally(() => this.#acquiring.delete(digest));
+    const next = this.#queue.then(() => this.#acquire(digest)).finally(() => this.#acquiring.delete(digest));
     this.#acquiring.set(digest, next);
     this.#queue = next.catch(() => undefined);
     return next;
@@ -123,7 +121,7 @@ export class ModelLoader implements Component {
       if (this.#stopping.signal.aborted) return;
       const failed = this.#failures.get(digest);
       if (this.#served.has(digest) || (failed !== undefined && failed.untilMs > this.#o.clock.monotonicMs())) continue;
-      await this.acquire(digest, name).catch((thrown) => this.#failed(digest, name, Failure.from(thrown)));
+      await this.acquire(digest).catch((thrown) => this.#failed(digest, name, Failure.from(thrown)));
     }
   }
 
@@ -152,12 +150,12 @@ export class ModelLoader implements Component {
       );
   }
 
-  async #acquire(digest: string, name: string): Promise<PreparedModel> {
+  async #acquire(digest: string): Promise<PreparedModel> {
     if (this.#served.size >= MODELS_MAX)
       throw new Failure('RESOURCE_EXHAUSTED', `this worker serves ${MODELS_MAX} models already`, {
         reason: 'TOO_MANY_MODELS',
       });
-    const manifest = await this.#manifestOf(digest, name);
+    const manifest = await this.#manifestOf(digest);
     const model = await this.#prepare(manifest, digest);
     await this.#o.slots.load(model);
     await this.#o.manifests.keep(digest, manifest);
@@ -169,13 +167,13 @@ export class ModelLoader implements Component {
     return model;
   }
 
-  async #manifestOf(digest: string, name: string): Promise<Manifest> {
+  async #manifestOf(digest: string): Promise<Manifest> {
     const { replica, manifests } = this.#o;
     const entry = replica.modelByDigest(digest);
     if (entry === undefined) {
       const kept = await manifests.find(digest);
       if (kept !== undefined) return kept;
-      throw replica.model(name) === undefined ? unknownModel(digest) : superseded(name, digest);
+      throw unknownModel(digest);
     }
     const manifest = parseManifest(entry.manifest);
     if (modelDigest(manifest) === digest) return manifest;
@@ -214,13 +212,6 @@ export class ModelLoader implements Component {
 function unknownModel(digest: string): Failure {
   return new Failure('NOT_FOUND', `no model with digest ${digest} is known in this region`, {
     reason: 'MODEL_UNKNOWN',
-    retryable: true,
-  });
-}
-
-function superseded(name: string, digest: string): Failure {
-  return new Failure('FAILED_PRECONDITION', `${name} stands for a newer model now, and this worker has no ${digest}`, {
-    reason: 'MODEL_SUPERSEDED',
     retryable: true,
   });
 }

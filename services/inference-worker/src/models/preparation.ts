@@ -1,5 +1,5 @@
 import { Failure } from '@meridian/failure';
-import { decodeRecords, formatRecord, type Replica, type RequiredRecord } from '@meridian/replica';
+import { decodeRecords, formatRecord, modelKey, type Replica, type RequiredRecord } from '@meridian/replica';
 import type { Clock } from '@meridian/runtime';
 import type { ClaimFacts } from '../claims/held-claim.ts';
 import type { Preparation, ServedModel } from '../claims/ports.ts';
@@ -44,7 +44,12 @@ export class ClaimPreparation implements Preparation {
       ),
     );
     try {
-      return await Promise.race([this.#o.models.acquire(facts.modelDigest, facts.model), timer.promise]);
+      return await Promise.race([this.#o.models.acquire(facts.modelDigest), timer.promise]);
+    } catch (thrown) {
+      const failure = Failure.from(thrown);
+      // The record that the claim was placed with has been here: what is here now is newer.
+      const wasHere = records.some(({ key }) => key === modelKey(facts.model));
+      throw failure.reason === 'MODEL_UNKNOWN' && wasHere ? superseded(facts) : failure;
     } finally {
       timeout.cancel();
     }
@@ -63,6 +68,13 @@ export class ClaimPreparation implements Preparation {
       details: { missing: names },
     });
   }
+}
+
+function superseded({ model, modelDigest }: ClaimFacts): Failure {
+  return new Failure('FAILED_PRECONDITION', `${model} is a newer model now, and this worker has no ${modelDigest}`, {
+    reason: 'MODEL_SUPERSEDED',
+    retryable: true,
+  });
 }
 
 /** Nobody can run a claim whose records cannot be read: its owner is told, not the broker. */
