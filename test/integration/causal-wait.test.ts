@@ -42,6 +42,8 @@ let owner: ScriptedOwner;
 let worker: WorkerProcess;
 let template: Manifest;
 let photo: Buffer;
+/** Of the first version of `turning`. */
+let firstDot: string;
 let tasks = 0;
 const syncs = new Map<string, SyncProcess>();
 const sync = (region: 'beijing' | 'shanghai') => syncs.get(region) as SyncProcess;
@@ -72,6 +74,7 @@ beforeAll(async () => {
   owner.pictures.set('*', photo);
   await owner.start();
   worker = await startWorker('state');
+  firstDot = await dotOf('shanghai', 'turning');
 }, 120_000);
 
 afterEach(() => {
@@ -257,4 +260,30 @@ describe('a claim that overtakes the model that it names', () => {
       value: { reason: 'STATE_MISSING', retryable: true, message: expect.stringContaining(`model/turning ${dot}`) },
     });
   });
+});
+
+describe('a claim whose model has a newer version under its name', () => {
+  test('is run by the version that it names, after a restart of the worker too; where that is gone it says so', async () => {
+    const first = versionOf('turning', 'one');
+    const claim = { manifest: first, dot: firstDot };
+    const dot = await add(versionOf('turning', 'newest'));
+    await until(async () => (await dotOf('shanghai', 'turning')) === dot || 'the newest version is not in shanghai');
+    const before = await place(claim);
+    await answered(before);
+    await worker.stop();
+    worker = await startWorker('state');
+    const restarted = await place(claim);
+    await answered(restarted);
+    expect([before, restarted].map(outcomeOf)).toEqual(['one', 'one']);
+    await worker.stop();
+    worker = await startWorker('another-state');
+    const gone = await place(claim);
+    const newest = await place({ manifest: versionOf('turning', 'newest'), dot });
+    await answered(gone, newest);
+    expect(owner.result(gone)?.outcome).toMatchObject({
+      case: 'error',
+      value: { code: 'FAILED_PRECONDITION', reason: 'MODEL_SUPERSEDED', retryable: true },
+    });
+    expect(outcomeOf(newest)).toBe('newest');
+  }, 90_000);
 });
