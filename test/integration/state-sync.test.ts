@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { VersionVector } from '@meridian/causality';
+import { formatDot, VersionVector } from '@meridian/causality';
 import { Failure } from '@meridian/failure';
 import { canonicalJson, type Manifest, modelDigest, parseManifest } from '@meridian/models';
 import { isConflicted, Replica } from '@meridian/replica';
@@ -175,6 +175,27 @@ describe('three regions', () => {
     expect(
       await failureOf(worker.reportReady({ modelDigest: `sha256:${'0'.repeat(64)}`, worker: 'w1', ready: true })),
     ).toMatchObject({ reason: 'MODEL_UNKNOWN' });
+  });
+
+  test('records are waited for by their keys, and what is still missing in the end is named', async () => {
+    const small = [...replica('beijing').entries('model/small')][0];
+    const [version] = small?.versions ?? [];
+    if (version === undefined) throw new Error('no record');
+    const record = { key: 'model/small', dot: formatDot(version.dot) };
+    const never = { key: 'model/small', dot: formatDot({ ...version.dot, counter: version.dot.counter + 1_000 }) };
+    const worker = sync('shanghai').client('worker');
+    const ask = (request: Parameters<typeof worker.awaitRecords>[0]) =>
+      worker.awaitRecords({ fromRegion: 'beijing', timeoutMs: 500, ...request }, { timeoutMs: 5_000 });
+    const found = await ask({ records: [record] });
+    expect([found.missing, VersionVector.parse(found.versionVector)?.size]).toEqual([[], expect.any(Number)]);
+    expect((await ask({ records: [record, never] })).missing).toMatchObject([never]);
+    expect(await failureOf(ask({ records: [{ key: 'a', dot: 'no dot' }] }))).toMatchObject({
+      reason: 'RECORD_INVALID',
+    });
+    const many = Array.from({ length: 17 }, () => record);
+    expect(await failureOf(ask({ records: many }))).toMatchObject({ reason: 'RECORD_INVALID' });
+    for (const client of [sync('shanghai').client('client'), sync('shanghai').client('worker', 'beijing')])
+      expect(await failureOf(client.awaitRecords({ records: [record] }))).toMatchObject({ code: 'PERMISSION_DENIED' });
   });
 
   test('only the region’s own services see its state, and only operators add models', async () => {
