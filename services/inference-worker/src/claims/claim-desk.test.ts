@@ -250,7 +250,7 @@ describe('ClaimDesk', () => {
     expect(link.said).toContain('report t1 STATE_MISSING');
   });
 
-  test('what waits for records uses neither credit nor bytes, and holds up nobody; then it goes on as any other', async () => {
+  test('what waits for records uses neither credit nor bytes, and holds up nobody; then it goes on like the others', async () => {
     const { desk, take, link, running, credit, prepareWith } = bench({ pictureBytesMax: 20 * KIB });
     const late = Promise.withResolvers<ServedModel>();
     prepareWith(late.promise);
