@@ -1,8 +1,14 @@
 import { bigJob } from './big-job.ts';
+import { garbage } from './garbage.ts';
 import type { Scenario } from './scenario.ts';
 import { cutOffRestarts, starts } from './starts.ts';
 
-const SCENARIOS: Readonly<Record<string, Scenario>> = { 'big-job': bigJob, 'cut-off-restarts': cutOffRestarts, starts };
+const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  'big-job': bigJob,
+  'cut-off-restarts': cutOffRestarts,
+  garbage,
+  starts,
+};
 
 const only = process.argv[2] ?? '';
 if (only !== '' && SCENARIOS[only] === undefined) {

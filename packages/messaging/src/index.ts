@@ -1,6 +1,8 @@
 export { Emitter, type EmitterOptions } from './emitter.ts';
 export { InMemoryBroker, type InMemoryBrokerOptions } from './in-memory-broker.ts';
 export { InMemoryBus, type InMemoryBusOptions } from './in-memory-bus.ts';
+export { Inspector, type InspectorOptions, type RawMessage } from './inspector.ts';
+export { LogLimiter } from './log-limiter.ts';
 export {
   type BusStatus,
   type Cause,

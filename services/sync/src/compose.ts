@@ -12,6 +12,7 @@ import { OfferedFile } from './catalogue/catalogue-directory.ts';
 import { CatalogueSeeder } from './catalogue/seeder.ts';
 import type { SyncConfig } from './config.ts';
 import { PeerMessages } from './inbound/peer-messages.ts';
+import { Refusals } from './inbound/refusals.ts';
 import { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-service.ts';
 import { NatsPeers } from './outbound/nats-peers.ts';
 import { NatsStateLog } from './outbound/nats-state-log.ts';
@@ -85,12 +86,13 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     ...{ state: replicator, members: new Set(members), clock, random },
     fetchKeys: (peer) => replicator.hasten(peer),
   });
+  const refusals = new Refusals({ meter: telemetry.meter, clock, logger });
   const components = [
     new SpanShipper({ bus, telemetry, clock }),
     folder(config.stateDirectory),
     blobs,
     replicator,
-    new PeerMessages({ bus, replicator, members, peerWaitMs: config.peerWaitMs, logger }),
+    new PeerMessages({ bus, replicator, members, peerWaitMs: config.peerWaitMs, refusals }),
     new CatalogueSeeder({ directory: catalogue, offered, blobs, replicator, logger }),
     readiness,
   ];

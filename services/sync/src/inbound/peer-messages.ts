@@ -1,10 +1,12 @@
 import { parseSubject, regionOfSource, subject } from '@meridian/contracts';
 import { Failure } from '@meridian/failure';
 import type { Incoming, MessageBus, Outgoing, Subscription } from '@meridian/messaging';
-import type { Component, Logger } from '@meridian/runtime';
+import type { Component } from '@meridian/runtime';
 import { fittingCause } from '../codec/fitting-cause.ts';
 import { decodeDelta, decodeFetchRequest, encodeFetchAnswer } from '../codec/replication-codec.ts';
+import type { FetchRequest } from '../replication/protocol.ts';
 import type { Replicator } from '../replicator/replicator.ts';
+import type { Refusals } from './refusals.ts';
 
 export interface PeerMessagesOptions {
   readonly bus: MessageBus;
@@ -12,14 +14,15 @@ export interface PeerMessagesOptions {
   readonly members: readonly string[];
   /** How long a start waits for every region to answer. Longer opens fewer epochs, shorter starts a cut-off region sooner. */
   readonly peerWaitMs: number;
-  readonly logger: Logger;
+  readonly refusals: Refusals;
 }
 
 /**
  * What the other regions send: deltas and questions.
  *
  * 1. A message counts as the region's that its envelope names, which must be the one of its subject or question.
- * 2. Questions are answered as soon as the log has been read: regions that start together answer each other.
+ * 2. What cannot be taken is counted, logged at a bounded rate, and changes nothing.
+ * 3. Questions are answered as soon as the log has been read: regions that start together answer each other.
  */
 export class PeerMessages implements Component {
   readonly name = 'peer messages';
@@ -56,23 +59,33 @@ export class PeerMessages implements Component {
 
   #onDelta(message: Incoming<'meridian.state.delta.v1'>): void {
     const origin = parseSubject(message.subject)?.parts.origin;
-    const { bus, logger, replicator } = this.#options;
+    const { bus, refusals, replicator } = this.#options;
     if (origin === undefined || origin === bus.region) return;
     try {
       if (regionOfSource(message.envelope.source) !== origin || !this.#members.has(origin)) throw stranger(origin);
       replicator.receive(origin, decodeDelta(message.data), message.envelope);
     } catch (error) {
-      logger.warn({ err: error, origin }, 'delta refused');
+      refusals.add('delta', origin, error);
     }
   }
 
   async #onQuestion(message: Incoming<'meridian.state.fetch.v1'>): Promise<Outgoing<'meridian.state.fetched.v1'>> {
-    const request = decodeFetchRequest(message.data);
-    if (regionOfSource(message.envelope.source) !== request.region || !this.#members.has(request.region))
-      throw stranger(request.region);
+    const request = this.#readQuestion(message);
     const answer = this.#options.replicator.answer(request);
     const causes = [fittingCause(message.envelope, answer.vector)];
     return { type: 'meridian.state.fetched.v1', data: encodeFetchAnswer(answer), causes };
+  }
+
+  #readQuestion(message: Incoming<'meridian.state.fetch.v1'>): FetchRequest {
+    const asker = regionOfSource(message.envelope.source);
+    try {
+      const request = decodeFetchRequest(message.data);
+      if (asker !== request.region || !this.#members.has(asker)) throw stranger(request.region);
+      return request;
+    } catch (error) {
+      this.#options.refusals.add('fetch', asker, error);
+      throw error;
+    }
   }
 }
 

@@ -1,0 +1,113 @@
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
+import { actorId, HybridLogicalClock, type Timestamp, VersionVector } from '@meridian/causality';
+import { EVENT_TYPES, type EventData, type EventType, encodeEnvelope, subject } from '@meridian/contracts';
+import { Emitter } from '@meridian/messaging';
+import { type Entry, modelKey, readyKey } from '@meridian/replica';
+import { systemClock } from '@meridian/runtime';
+import {
+  decodeDelta,
+  decodeFetchAnswer,
+  decodeFetchRequest,
+  decodeLogRecord,
+  encodeDelta,
+  encodeFetchAnswer,
+  encodeFetchRequest,
+  encodeLogRecord,
+} from '@meridian/sync';
+import type { WireMessage } from './mutation.ts';
+
+/** Everything that reaches a sync service over its broker, as beijing gets it from shanghai. */
+export interface SyncKind<T extends EventType = EventType> {
+  readonly type: T;
+  /** What it comes on; for an answer what was asked on. */
+  readonly subject: string;
+  readonly isAnswer?: boolean;
+  /** Whose envelope it carries. */
+  readonly source: string;
+  readonly decode: (data: EventData<T>) => unknown;
+  readonly samples: readonly MessageInitShape<(typeof EVENT_TYPES)[T]>[];
+}
+
+const ACTORS = ['beijing', 'guangzhou', 'shanghai'].map((region, i) => actorId(region, 0xabc0n + BigInt(i)));
+const at = (counter: number): Timestamp => ({ wallMs: 1_700_000_000_000 + counter, logical: counter });
+const vectorOf = (...counters: number[]) =>
+  VersionVector.of(
+    counters.flatMap((counter, i) => (counter === 0 ? [] : [[ACTORS[i] ?? ACTORS[0], counter] as never])),
+  );
+const WIDE = VersionVector.of(
+  Array.from({ length: 64 }, (_, i) => [actorId('shanghai', BigInt(i + 1)), i + 1] as const),
+);
+
+function entryOf(key: string, context: VersionVector, ...values: (string | undefined)[]): Entry {
+  const versions = values.map((value, i) => ({
+    dot: { actor: ACTORS[i] ?? actorId('beijing', 1n), counter: i + 1 },
+    hlc: at(i),
+    value: value === undefined ? new Uint8Array(0) : Buffer.from(value),
+    deleted: value === undefined,
+  }));
+  return { key, versions, context };
+}
+
+const ENTRIES = [
+  entryOf(modelKey('centernet-320'), vectorOf(7, 8, 9), '{"name":"centernet-320"}', 'other', undefined),
+  entryOf(readyKey('shanghai', `sha256:${'ab'.repeat(32)}`), vectorOf(3), 'ready'),
+  entryOf('config/alpha', vectorOf(1, 2), undefined),
+];
+const delta = { entries: ENTRIES, from: vectorOf(5, 5, 5), to: vectorOf(5, 5, 9) };
+const request = { region: 'shanghai', vector: WIDE, afterKey: 'model/a', bytesMax: 65_536 };
+const answer = { entries: ENTRIES, vector: vectorOf(7, 9, 9), nextKey: 'model/centernet-320' };
+const record = {
+  entry: ENTRIES[0] as Entry,
+  lineage: { actor: ACTORS[0], counter: 7 } as never,
+  clock: vectorOf(6, 8),
+};
+
+const kind = <T extends EventType>(one: SyncKind<T>): SyncKind => one as unknown as SyncKind;
+
+/** A new kind of message is a row here; a type that a sync service takes and that is missing fails the test. */
+export const SYNC_KINDS: readonly SyncKind[] = [
+  kind({
+    ...{ type: 'meridian.state.delta.v1', source: 'shanghai', subject: subject('delta', { origin: 'shanghai' }) },
+    decode: decodeDelta,
+    samples: [encodeDelta(delta), encodeDelta({ ...delta, entries: [] })],
+  }),
+  kind({
+    ...{ type: 'meridian.state.fetch.v1', source: 'shanghai', subject: subject('stateFetch', { target: 'beijing' }) },
+    decode: decodeFetchRequest,
+    samples: [encodeFetchRequest(request), encodeFetchRequest({ ...request, vector: vectorOf(1) })],
+  }),
+  kind({
+    ...{
+      type: 'meridian.state.fetched.v1',
+      source: 'shanghai',
+      subject: subject('stateFetch', { target: 'shanghai' }),
+    },
+    ...{ isAnswer: true, decode: decodeFetchAnswer },
+    samples: [encodeFetchAnswer(answer), encodeFetchAnswer({ ...answer, entries: [], nextKey: '' })],
+  }),
+  kind({
+    ...{ type: 'meridian.state.record.v1', source: 'beijing' },
+    subject: subject('state', { origin: 'beijing', key: modelKey('centernet-320') }),
+    decode: decodeLogRecord,
+    samples: [encodeLogRecord(record)],
+  }),
+];
+
+/** Good messages of the kind, each with the envelope of a real emitter. */
+export function goodMessages(one: SyncKind): WireMessage[] {
+  const emitter = new Emitter({
+    ...{ region: one.source, service: 'sync', replica: '1', incarnation: 'i1', clock: systemClock },
+    hlc: new HybridLogicalClock(() => systemClock.nowMs(), { driftMaxMs: 1_000 }),
+    knowledge: () => vectorOf(7, 8, 9),
+  });
+  return one.samples.map((sample) => {
+    const schema: GenMessage<never> = EVENT_TYPES[one.type] as never;
+    const envelope = emitter.envelope({ type: one.type, data: sample as never });
+    return {
+      subject: one.subject,
+      headers: encodeEnvelope(envelope),
+      data: toBinary(schema, create(schema, sample as never)),
+    };
+  });
+}
