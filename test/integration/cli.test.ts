@@ -161,6 +161,7 @@ function stateHandlers(): ServiceHandlers<typeof StateService> {
       }
       return { model: 'own', modelDigest: digest };
     },
+    removeModel: () => Promise.reject(new Failure('FAILED_PRECONDITION', 'not part of this test')),
   };
 }
 

@@ -36,6 +36,7 @@ export class ScriptedSync {
           return Promise.resolve({ versionVector: `${ACTOR}=${this.#models.length}` });
         },
         addModel: absent,
+        removeModel: absent,
         listModels: absent,
       },
     );

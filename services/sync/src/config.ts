@@ -16,6 +16,11 @@ export const syncConfig = z.object({
   /** Of all files there. More keeps more models, less leaves the disk to others. */
   blobBytesMax: byteSize(MIB, 1024 * GIB).default(16 * GIB),
   /**
+   * Of weights that come from other regions, in a second. More brings models sooner, less leaves the links to claims and
+   * pictures.
+   */
+  blobBytesPerSecondMax: byteSize(64 * 1024, 16 * GIB).default(16 * MIB),
+  /**
    * How long a start waits for every region to answer before it offers the catalogue and serves. Longer makes a new
    * epoch after a restart less likely; shorter lets a region that is cut off serve sooner.
    */

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/state/v1/state.proto.
  */
 export const file_meridian_state_v1_state: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tZXJpZGlhbi9zdGF0ZS92MS9zdGF0ZS5wcm90bxIRbWVyaWRpYW4uc3RhdGUudjEiZgoHVmVyc2lvbhILCgNkb3QYASABKAkSCwoDaGxjGAIgASgJEg0KBXZhbHVlGAMgASgMEg8KB2RlbGV0ZWQYBCABKAgSDgoGYXV0aG9yGAUgASgJEhEKCWV4dGVuc2lvbhgGIAEoDCJTCgVFbnRyeRILCgNrZXkYASABKAkSLAoIdmVyc2lvbnMYAiADKAsyGi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uEg8KB2NvbnRleHQYAyABKAkibAoJTG9nUmVjb3JkEicKBWVudHJ5GAEgASgLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSDQoFYWN0b3IYAiABKAkSDwoHY291bnRlchgDIAEoBBIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCSImCgxXYXRjaFJlcXVlc3QSFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiZQoNV2F0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIIjEKD1JlYWRCbG9iUmVxdWVzdBIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEIiEKEFJlYWRCbG9iUmVzcG9uc2USDQoFY2h1bmsYASABKAwiIAoOTW9kZWxQYXJ0U3RhcnQSDgoGZGlnZXN0GAEgASgJInIKD0FkZE1vZGVsUmVxdWVzdBISCghtYW5pZmVzdBgBIAEoCUgAEjIKBXN0YXJ0GAIgASgLMiEubWVyaWRpYW4uc3RhdGUudjEuTW9kZWxQYXJ0U3RhcnRIABIPCgVjaHVuaxgDIAEoDEgAQgYKBHBhcnQiTwoQQWRkTW9kZWxSZXNwb25zZRINCgVtb2RlbBgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAyABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QicgoFTW9kZWwSDAoEbmFtZRgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEAoIbWFuaWZlc3QYAyABKAkSFQoNcmVhZHlfcmVnaW9ucxgEIAMoCRILCgNkb3QYBSABKAkSDwoHcHJvYmxlbRgGIAEoCSJWChJMaXN0TW9kZWxzUmVzcG9uc2USKAoGbW9kZWxzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuTW9kZWwSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkiWgoSUmVwb3J0UmVhZHlSZXF1ZXN0EhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRIOCgZ3b3JrZXIYAiABKAkSDQoFcmVhZHkYAyABKAgSDwoHcHJvYmxlbRgEIAEoCSItChNSZXBvcnRSZWFkeVJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJIkMKC01vZGVsUmVjb3JkEgwKBG5hbWUYASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJEhAKCG1hbmlmZXN0GAMgASgJIjMKC1JlYWR5UmVjb3JkEg4KBnJlZ2lvbhgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkiWgoFRGVsdGESKQoHZW50cmllcxgBIAMoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5EhMKC2Zyb21fdmVjdG9yGAIgASgJEhEKCXRvX3ZlY3RvchgDIAEoCSJcCgxGZXRjaFJlcXVlc3QSFgoOdmVyc2lvbl92ZWN0b3IYASABKAkSEQoJbWF4X2J5dGVzGAIgASgNEhEKCWFmdGVyX2tleRgDIAEoCRIOCgZyZWdpb24YBCABKAkiZAoNRmV0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEAoIbmV4dF9rZXkYAyABKAkywwMKDFN0YXRlU2VydmljZRJMCgVXYXRjaBIfLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoUmVxdWVzdBogLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoUmVzcG9uc2UwARJVCghSZWFkQmxvYhIiLm1lcmlkaWFuLnN0YXRlLnYxLlJlYWRCbG9iUmVxdWVzdBojLm1lcmlkaWFuLnN0YXRlLnYxLlJlYWRCbG9iUmVzcG9uc2UwARJVCghBZGRNb2RlbBIiLm1lcmlkaWFuLnN0YXRlLnYxLkFkZE1vZGVsUmVxdWVzdBojLm1lcmlkaWFuLnN0YXRlLnYxLkFkZE1vZGVsUmVzcG9uc2UoARJZCgpMaXN0TW9kZWxzEiQubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1vZGVsc1JlcXVlc3QaJS5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0TW9kZWxzUmVzcG9uc2USXAoLUmVwb3J0UmVhZHkSJS5tZXJpZGlhbi5zdGF0ZS52MS5SZXBvcnRSZWFkeVJlcXVlc3QaJi5tZXJpZGlhbi5zdGF0ZS52MS5SZXBvcnRSZWFkeVJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("Ch1tZXJpZGlhbi9zdGF0ZS92MS9zdGF0ZS5wcm90bxIRbWVyaWRpYW4uc3RhdGUudjEiZgoHVmVyc2lvbhILCgNkb3QYASABKAkSCwoDaGxjGAIgASgJEg0KBXZhbHVlGAMgASgMEg8KB2RlbGV0ZWQYBCABKAgSDgoGYXV0aG9yGAUgASgJEhEKCWV4dGVuc2lvbhgGIAEoDCJTCgVFbnRyeRILCgNrZXkYASABKAkSLAoIdmVyc2lvbnMYAiADKAsyGi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uEg8KB2NvbnRleHQYAyABKAkibAoJTG9nUmVjb3JkEicKBWVudHJ5GAEgASgLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSDQoFYWN0b3IYAiABKAkSDwoHY291bnRlchgDIAEoBBIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCSImCgxXYXRjaFJlcXVlc3QSFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiZQoNV2F0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIIjEKD1JlYWRCbG9iUmVxdWVzdBIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEIiEKEFJlYWRCbG9iUmVzcG9uc2USDQoFY2h1bmsYASABKAwiIAoOTW9kZWxQYXJ0U3RhcnQSDgoGZGlnZXN0GAEgASgJInIKD0FkZE1vZGVsUmVxdWVzdBISCghtYW5pZmVzdBgBIAEoCUgAEjIKBXN0YXJ0GAIgASgLMiEubWVyaWRpYW4uc3RhdGUudjEuTW9kZWxQYXJ0U3RhcnRIABIPCgVjaHVuaxgDIAEoDEgAQgYKBHBhcnQiTwoQQWRkTW9kZWxSZXNwb25zZRINCgVtb2RlbBgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAyABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QicgoFTW9kZWwSDAoEbmFtZRgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEAoIbWFuaWZlc3QYAyABKAkSFQoNcmVhZHlfcmVnaW9ucxgEIAMoCRILCgNkb3QYBSABKAkSDwoHcHJvYmxlbRgGIAEoCSJnChJMaXN0TW9kZWxzUmVzcG9uc2USKAoGbW9kZWxzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuTW9kZWwSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSDwoHcmVnaW9ucxgDIAMoCSJaChJSZXBvcnRSZWFkeVJlcXVlc3QSFAoMbW9kZWxfZGlnZXN0GAEgASgJEg4KBndvcmtlchgCIAEoCRINCgVyZWFkeRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJIi0KE1JlcG9ydFJlYWR5UmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiQwoLTW9kZWxSZWNvcmQSDAoEbmFtZRgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEAoIbWFuaWZlc3QYAyABKAkiMwoLUmVhZHlSZWNvcmQSDgoGcmVnaW9uGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCSJaCgVEZWx0YRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSEwoLZnJvbV92ZWN0b3IYAiABKAkSEQoJdG9fdmVjdG9yGAMgASgJIlwKDEZldGNoUmVxdWVzdBIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIRCgltYXhfYnl0ZXMYAiABKA0SEQoJYWZ0ZXJfa2V5GAMgASgJEg4KBnJlZ2lvbhgEIAEoCSJkCg1GZXRjaFJlc3BvbnNlEikKB2VudHJpZXMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeRIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCRIQCghuZXh0X2tleRgDIAEoCSIxChJSZW1vdmVNb2RlbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRINCgVmb3JjZRgCIAEoCCItChNSZW1vdmVNb2RlbFJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJMqEECgxTdGF0ZVNlcnZpY2USTAoFV2F0Y2gSHy5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaFJlcXVlc3QaIC5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaFJlc3BvbnNlMAESVQoIUmVhZEJsb2ISIi5tZXJpZGlhbi5zdGF0ZS52MS5SZWFkQmxvYlJlcXVlc3QaIy5tZXJpZGlhbi5zdGF0ZS52MS5SZWFkQmxvYlJlc3BvbnNlMAESVQoIQWRkTW9kZWwSIi5tZXJpZGlhbi5zdGF0ZS52MS5BZGRNb2RlbFJlcXVlc3QaIy5tZXJpZGlhbi5zdGF0ZS52MS5BZGRNb2RlbFJlc3BvbnNlKAESWQoKTGlzdE1vZGVscxIkLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiUubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1vZGVsc1Jlc3BvbnNlElwKC1JlcG9ydFJlYWR5EiUubWVyaWRpYW4uc3RhdGUudjEuUmVwb3J0UmVhZHlSZXF1ZXN0GiYubWVyaWRpYW4uc3RhdGUudjEuUmVwb3J0UmVhZHlSZXNwb25zZRJcCgtSZW1vdmVNb2RlbBIlLm1lcmlkaWFuLnN0YXRlLnYxLlJlbW92ZU1vZGVsUmVxdWVzdBomLm1lcmlkaWFuLnN0YXRlLnYxLlJlbW92ZU1vZGVsUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * One value of a key that no other known value supersedes. Several of them are a conflict.
@@ -372,6 +372,13 @@ export type ListModelsResponse = Message<"meridian.state.v1.ListModelsResponse">
    * @generated from field: string version_vector = 2;
    */
   versionVector: string;
+
+  /**
+   * All regions that share the state with the one that answers, and itself.
+   *
+   * @generated from field: repeated string regions = 3;
+   */
+  regions: string[];
 };
 
 /**
@@ -588,6 +595,47 @@ export const FetchResponseSchema: GenMessage<FetchResponse> = /*@__PURE__*/
   messageDesc(file_meridian_state_v1_state, 19);
 
 /**
+ * @generated from message meridian.state.v1.RemoveModelRequest
+ */
+export type RemoveModelRequest = Message<"meridian.state.v1.RemoveModelRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Also when it is the default model, which clients get that name none.
+   *
+   * @generated from field: bool force = 2;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message meridian.state.v1.RemoveModelRequest.
+ * Use `create(RemoveModelRequestSchema)` to create a new message.
+ */
+export const RemoveModelRequestSchema: GenMessage<RemoveModelRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 20);
+
+/**
+ * @generated from message meridian.state.v1.RemoveModelResponse
+ */
+export type RemoveModelResponse = Message<"meridian.state.v1.RemoveModelResponse"> & {
+  /**
+   * @generated from field: string version_vector = 1;
+   */
+  versionVector: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.RemoveModelResponse.
+ * Use `create(RemoveModelResponseSchema)` to create a new message.
+ */
+export const RemoveModelResponseSchema: GenMessage<RemoveModelResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 21);
+
+/**
  * A region's replica of the shared state, served by its sync service to the other services and to operators.
  *
  * @generated from service meridian.state.v1.StateService
@@ -642,6 +690,16 @@ export const StateService: GenService<{
     methodKind: "unary";
     input: typeof ReportReadyRequestSchema;
     output: typeof ReportReadyResponseSchema;
+  },
+  /**
+   * Takes a model out of the catalogue of all regions. Tasks that were placed with it still end.
+   *
+   * @generated from rpc meridian.state.v1.StateService.RemoveModel
+   */
+  removeModel: {
+    methodKind: "unary";
+    input: typeof RemoveModelRequestSchema;
+    output: typeof RemoveModelResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_meridian_state_v1_state, 0);
