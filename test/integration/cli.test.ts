@@ -118,7 +118,7 @@ const doors: RpcServer[] = [];
 let handlers: ServiceHandlers<typeof RecognitionService>;
 let problem: string;
 /** What was asked to be removed. */
-const removed: [name: string, force: boolean, role: string][] = [];
+let removed: [name: string, force: boolean, role: string][];
 /** Questions for models after which shanghai can run it, too. */
 let untilShanghai: number;
 let added: { manifest: string; bytes: number; role: string };

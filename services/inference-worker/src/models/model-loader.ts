@@ -9,7 +9,7 @@ import type { ModelStore } from './model-store.ts';
 
 export interface ModelLoaderOptions {
   readonly replica: Replica;
-  readonly store: ModelStore;
+  readonly store: Pick<ModelStore, 'start' | 'ensure'>;
   readonly slots: { load(model: PreparedModel): Promise<void> };
   /** Of the region's sync service. */
   readonly client: Pick<RpcClient<typeof StateService>, 'reportReady'>;
