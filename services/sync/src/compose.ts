@@ -7,6 +7,7 @@ import { connectNats, Emitter, type MessageBus, SpanShipper } from '@meridian/me
 import { loadTls, RpcServer, type TlsFiles } from '@meridian/rpc';
 import type { Component, ServiceComposition, ServiceContext } from '@meridian/runtime';
 import { parseTopology, peersOf, regionOf } from '@meridian/topology';
+import { BlobCollector } from './blobs/blob-collector.ts';
 import { BlobMetrics } from './blobs/blob-metrics.ts';
 import { BlobReplicator } from './blobs/blob-replicator.ts';
 import { BlobStore } from './blobs/blob-store.ts';
@@ -100,6 +101,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     new PeerMessages({ bus, replicator, members, peerWaitMs: config.peerWaitMs, logger }),
     new CatalogueSeeder({ directory: catalogue, offered, blobs, replicator, logger }),
     blobReplicator,
+    new BlobCollector({ store: blobs, blobReplicator, graceMs: config.blobGraceMs, clock, logger }),
     readiness,
   ];
   return { replicator, blobs, blobReplicator, readiness, components };

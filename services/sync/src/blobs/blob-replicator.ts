@@ -71,10 +71,16 @@ export class BlobReplicator implements Component {
     await Promise.all(this.#fetches);
   }
 
-  /** Whether a model that is known names the digest: then it comes here, if any region has it. */
-  isWanted(digest: string): boolean {
+  /** Digests that known models name: they come here, if any region has them. */
+  named(): ReadonlySet<string> {
     this.#wanted.update(this.#o.replicator.entries());
-    return this.#wanted.names(digest);
+    return this.#wanted.named();
+  }
+
+  /** A blob was taken away from the store. */
+  removed(digest: string): void {
+    this.#here.delete(digest);
+    this.#lookSoon();
   }
 
   isUnderWay(digest: string): boolean {
@@ -116,8 +122,9 @@ export class BlobReplicator implements Component {
     for (const { digest } of wanted)
       if (!this.#here.has(digest) && (await store.bytesOf(digest)) !== undefined) this.#here.add(digest);
     this.#plan.want(wanted.filter(({ digest }) => !this.#here.has(digest)));
+    const named = this.#wanted.named();
     for (const digest of await store.partials())
-      if (!this.#wanted.names(digest) && !this.#plan.isUnderWay(digest)) await store.dropPartial(digest);
+      if (!named.has(digest) && !this.#plan.isUnderWay(digest)) await store.dropPartial(digest);
     this.#pump();
   }
 

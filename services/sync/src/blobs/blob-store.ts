@@ -40,6 +40,7 @@ const PARTIAL = '.partial';
 export class BlobStore implements Component {
   readonly name = 'blobs';
   readonly #options: BlobStoreOptions;
+  readonly #offered = new Set<string>();
   #bytes = 0;
   #incoming = 0;
 
@@ -141,6 +142,28 @@ export class BlobStore implements Component {
     }
   }
 
+  /** What is complete here, installed catalogues aside. */
+  async digests(): Promise<readonly string[]> {
+    const names = await readdir(this.#options.directory);
+    return names.map((name) => `sha256:${name}`).filter((digest) => DIGEST.test(digest));
+  }
+
+  /** An upload relies on it: a model will name it. */
+  offer(digest: string): void {
+    this.#offered.add(digest);
+  }
+
+  /** What was offered since this was called last. */
+  takeOffered(): ReadonlySet<string> {
+    const offered = new Set(this.#offered);
+    this.#offered.clear();
+    return offered;
+  }
+
+  async remove(digest: string): Promise<void> {
+    await this.#delete(join(this.#options.directory, fileName(digest)));
+  }
+
   /** Digests of which a part was fetched. */
   async partials(): Promise<readonly string[]> {
     const names = await readdir(join(this.#options.directory, PARTIAL));
@@ -149,7 +172,10 @@ export class BlobStore implements Component {
 
   /** Of a blob that nobody wants any more. */
   async dropPartial(digest: string): Promise<void> {
-    const path = join(this.#options.directory, PARTIAL, fileName(digest));
+    await this.#delete(join(this.#options.directory, PARTIAL, fileName(digest)));
+  }
+
+  async #delete(path: string): Promise<void> {
     const bytes = (await sizeOf(path)) ?? 0;
     await rm(path, { force: true });
     this.#bytes -= bytes;

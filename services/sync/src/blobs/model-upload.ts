@@ -63,6 +63,7 @@ class ModelUpload {
     for (const part of Object.values(manifest.parts)) if (part !== undefined) bytesOf.set(part.digest, part.bytes);
     const missing: [string, number][] = [];
     for (const [digest, bytes] of bytesOf) {
+      store.offer(digest);
       const here = await store.bytesOf(digest);
       if (here === undefined) missing.push([digest, bytes]);
       else if (here !== bytes)

@@ -52,9 +52,9 @@ export class WantedBlobs {
     return Array.from(wanted, ([digest, { bytes, likely }]) => ({ digest, bytes, sources: this.#sources(likely) }));
   }
 
-  /** Whether a model that is known names it. */
-  names(digest: string): boolean {
-    return this.#index.versions().some((model) => this.#parts(model).some((part) => part.digest === digest));
+  /** Digests that a known model names. */
+  named(): ReadonlySet<string> {
+    return new Set(this.#index.versions().flatMap((model) => this.#parts(model).map(({ digest }) => digest)));
   }
 
   /** Digests of a model's weights; none when the model is not known, or cannot be read. */

@@ -116,7 +116,7 @@ class StateHandlers {
   /** What a known model names comes from another region: the caller is told when to ask again. */
   #orOnItsWay(digest: string, error: unknown): unknown {
     const { blobReplicator, region } = this.#options;
-    if (Failure.from(error).reason !== 'BLOB_NOT_HERE' || !blobReplicator.isWanted(digest)) return error;
+    if (Failure.from(error).reason !== 'BLOB_NOT_HERE' || !blobReplicator.named().has(digest)) return error;
     return new Failure('UNAVAILABLE', `${digest} is on its way to ${region}`, {
       reason: 'BLOB_ON_ITS_WAY',
       retryDelayMs: blobReplicator.isUnderWay(digest) ? BLOB_RETRY_MS : BLOB_WAITING_RETRY_MS,
