@@ -117,6 +117,10 @@ const away = { scheduler: '127.0.0.1:1', sync: '127.0.0.1:1', nats: 'tls://127.0
 const doors: RpcServer[] = [];
 let handlers: ServiceHandlers<typeof RecognitionService>;
 let problem: string;
+/** What was asked to be removed. */
+let removed: [name: string, force: boolean, role: string][];
+/** Questions for models after which shanghai can run it, too. */
+let untilShanghai: number;
 let added: { manifest: string; bytes: number; role: string };
 
 async function openDoor(role: 'scheduler' | 'sync', listen = '127.0.0.1:0'): Promise<number> {
@@ -133,7 +137,7 @@ async function openDoor(role: 'scheduler' | 'sync', listen = '127.0.0.1:0'): Pro
     server.addService(RecognitionService, everybody, handlers);
     server.addService(RegionService, everybody, regionHandlers);
   } else {
-    const allow = { listModels: ['client', 'operator'], addModel: ['operator'] } as const;
+    const allow = { listModels: ['client', 'operator'], addModel: ['operator'], removeModel: ['operator'] } as const;
     server.addService(StateService, allow, stateHandlers());
   }
   doors.push(server);
@@ -150,9 +154,10 @@ function stateHandlers(): ServiceHandlers<typeof StateService> {
       models: [
         {
           ...{ name: 'centernet-320', modelDigest: digest, manifest: '{}', problem },
-          readyRegions: problem === '' ? ['beijing'] : [],
+          readyRegions: problem === '' ? ['beijing', ...(--untilShanghai < 0 ? ['shanghai'] : [])] : [],
         },
       ],
+      regions: ['beijing', 'shanghai'],
     }),
     addModel: async (parts, { peer }) => {
       added = { manifest: '', bytes: 0, role: peer.role };
@@ -161,6 +166,10 @@ function stateHandlers(): ServiceHandlers<typeof StateService> {
         if (part.case === 'chunk') added.bytes += part.value.length;
       }
       return { model: 'own', modelDigest: digest };
+    },
+    removeModel: ({ name, force }, { peer }) => {
+      removed.push([name, force, peer.role]);
+      return Promise.resolve({});
     },
   };
 }
@@ -196,7 +205,9 @@ async function meridian(...args: string[]): Promise<{ code: number; out: string;
 }
 
 beforeEach(() => {
+  removed = [];
   problem = '';
+  untilShanghai = Number.POSITIVE_INFINITY;
   handlers = recognitionHandlers();
 });
 afterEach(async () => {
@@ -398,7 +409,8 @@ describe('models, regions, trace', () => {
     const weights = join(state, 'own.onnx');
     await writeFile(weights, 'weights');
     const { code, out } = await meridian('models', 'add', weights, '--manifest', manifest);
-    expect([code, out]).toEqual([0, 'own abababababab can be run in beijing\n']);
+    const later = '; not yet in shanghai, see `./meridian models list`';
+    expect([code, out]).toEqual([0, `own abababababab can be run in beijing${later}\n`]);
     expect(added).toMatchObject({ bytes: 7, role: 'operator', manifest: expect.stringContaining('"file":"own.onnx"') });
     problem = 'the manifest names input x, the model has y';
     expect((await meridian('models', 'list')).out).toMatch(
@@ -409,6 +421,23 @@ describe('models, regions, trace', () => {
     expect(refused.err).toContain(`meridian: own is in the catalogue, but beijing cannot run it: ${problem}\n`);
     const detached = await meridian('models', 'add', weights, '--manifest', manifest, '--detach');
     expect([detached.code, detached.err]).toEqual([0, '']);
+    problem = '';
+    untilShanghai = 2;
+    const everywhere = await meridian('models', 'add', weights, '--manifest', manifest, '--everywhere');
+    expect(everywhere.out).toBe('own abababababab can be run in beijing, shanghai\n');
+    expect(untilShanghai).toBe(-1);
+    const both = await meridian('models', 'add', weights, '--manifest', manifest, '--everywhere', '--detach');
+    expect(both.err).toMatch(/--everywhere.*cannot be used with.*--detach/);
+  });
+
+  test('a model is removed as the operator, by force when it is the default', async () => {
+    await openRegion();
+    expect((await meridian('models', 'remove', 'own')).out).toBe('own is not in the catalogue any more\n');
+    expect((await meridian('models', 'remove', 'centernet-320', '--force')).code).toBe(0);
+    expect(removed).toEqual([
+      ['own', false, 'operator'],
+      ['centernet-320', true, 'operator'],
+    ]);
   });
 
   test('regions show health and model names; a trace shows its waterfall and who could not be asked', async () => {

@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { formatDot, VersionVector } from '@meridian/causality';
 import { Failure } from '@meridian/failure';
-import { canonicalJson, type Manifest, modelDigest, parseManifest } from '@meridian/models';
+import { canonicalJson, DEFAULT_MODEL, type Manifest, modelDigest, parseManifest } from '@meridian/models';
 import { isConflicted, Replica } from '@meridian/replica';
 import { createLogger, systemClock, systemRandom } from '@meridian/runtime';
 import { stringify } from 'yaml';
@@ -19,7 +20,12 @@ import { createStreams, SyncProcess } from '../support/sync-process.ts';
 const REGIONS = ['beijing', 'shanghai', 'guangzhou'] as const;
 type Region = (typeof REGIONS)[number];
 const HEAL_MS = 20_000;
-const QUICK = { MERIDIAN_FETCH_INTERVAL_MS: '2s', MERIDIAN_PEER_WAIT_MS: '1s' };
+const WEIGHTS_MS = 40_000;
+const QUICK = {
+  MERIDIAN_FETCH_INTERVAL_MS: '2s',
+  MERIDIAN_PEER_WAIT_MS: '1s',
+  MERIDIAN_BLOB_BYTES_PER_SECOND_MAX: '2MiB',
+};
 const logger = createLogger({ name: 'test', region: 'test', level: 'silent' });
 
 let directory: string;
@@ -104,6 +110,17 @@ async function readBlob(region: Region, digest: string, offset = 0): Promise<Buf
   return Buffer.concat(chunks);
 }
 
+/** As a worker reads: weights that are on their way are asked for again when the answer says so. */
+async function readOnceHere(region: Region, digest: string): Promise<Buffer> {
+  const untilMs = systemClock.monotonicMs() + WEIGHTS_MS;
+  for (;;) {
+    const read = await readBlob(region, digest).catch(Failure.from);
+    if (!(read instanceof Failure)) return read;
+    if (read.reason !== 'BLOB_ON_ITS_WAY' || systemClock.monotonicMs() > untilMs) throw read;
+    await systemClock.sleep(read.retryDelayMs ?? 0);
+  }
+}
+
 const failureOf = (promise: Promise<unknown>) => promise.then(() => undefined, Failure.from);
 
 describe('three regions', () => {
@@ -121,7 +138,7 @@ describe('three regions', () => {
     expect(conflicts()).toEqual([]);
   });
 
-  test('a model that an operator adds is known everywhere, its weights where they were sent', async () => {
+  test('a model that an operator adds is known everywhere, and its weights get there', async () => {
     const weights = Buffer.alloc(450_000, 'w');
     const manifest = manifestOf('added', weights);
     const digest = `sha256:${sha256(weights)}`;
@@ -135,7 +152,10 @@ describe('three regions', () => {
     }
     expect((await readBlob('beijing', digest)).equals(weights)).toBe(true);
     expect((await readBlob('beijing', digest, 449_990)).toString()).toBe('wwwwwwwwww');
-    expect(await failureOf(readBlob('shanghai', digest))).toMatchObject({ code: 'NOT_FOUND', reason: 'BLOB_NOT_HERE' });
+    for (const region of ['shanghai', 'guangzhou'] as const)
+      expect((await readOnceHere(region, digest)).equals(weights)).toBe(true);
+    const nobodys = readBlob('shanghai', `sha256:${'0'.repeat(64)}`);
+    expect(await failureOf(nobodys)).toMatchObject({ code: 'NOT_FOUND', reason: 'BLOB_NOT_HERE' });
     const again = await addModel('beijing', manifest, weights);
     expect(again.versionVector).toBe(answer.versionVector);
   });
@@ -207,6 +227,53 @@ describe('three regions', () => {
     expect(await failureOf(watch(sync('beijing').client('worker', 'shanghai')))).toMatchObject(denied);
     async function* nothing() {}
     expect(await failureOf(sync('beijing').client('worker').addModel(nothing()))).toMatchObject(denied);
+  });
+});
+
+describe('weights on their way', () => {
+  /** Seconds for all of it, as fast as the region takes it. */
+  const weights = randomBytes(6 * 2 ** 20);
+  const digest = `sha256:${sha256(weights)}`;
+
+  test('come though the process that fetches them is killed and the link to their region is cut', async () => {
+    await addModel('beijing', manifestOf('heavy', weights), weights);
+    await until(() => shanghaiHasPart() || 'nothing has come');
+    await sync('shanghai').restart('SIGKILL');
+    // The other link stays: what guangzhou has by then, or has later, comes from there.
+    brokers.emulator.cut('beijing', 'shanghai');
+    try {
+      expect((await readOnceHere('shanghai', digest)).equals(weights)).toBe(true);
+    } finally {
+      brokers.emulator.heal();
+    }
+    await sync('shanghai').client('operator').removeModel({ name: 'heavy' });
+    await until(() => REGIONS.every((region) => replica(region).model('heavy') === undefined) && equal(), HEAL_MS);
+  });
+
+  const shanghaiHasPart = () => {
+    const folder = join(directory, 'sync', 'shanghai', 'blobs');
+    return existsSync(join(folder, '.partial', sha256(weights))) || existsSync(join(folder, sha256(weights)));
+  };
+});
+
+describe('removing a model', () => {
+  test('takes it from every region; the default one only by force, and only operators may', async () => {
+    const operator = sync('guangzhou').client('operator');
+    await addModel('beijing', manifestOf('short-lived', Buffer.from('s')), Buffer.from('s'));
+    await until(() => replica('guangzhou').model('short-lived') !== undefined || 'not known yet');
+    expect(await failureOf(sync('guangzhou').client('worker').removeModel({ name: 'short-lived' }))).toMatchObject({
+      code: 'PERMISSION_DENIED',
+    });
+    await operator.removeModel({ name: 'short-lived' });
+    await until(() => REGIONS.every((region) => replica(region).model('short-lived') === undefined) || 'still known');
+    expect(await failureOf(operator.removeModel({ name: 'short-lived' }))).toMatchObject({ reason: 'MODEL_UNKNOWN' });
+    await addModel('guangzhou', manifestOf(DEFAULT_MODEL, Buffer.from('d')), Buffer.from('d'));
+    expect(await failureOf(operator.removeModel({ name: DEFAULT_MODEL }))).toMatchObject({
+      ...{ code: 'FAILED_PRECONDITION', reason: 'DEFAULT_MODEL' },
+    });
+    await operator.removeModel({ name: DEFAULT_MODEL, force: true });
+    await until(() => REGIONS.every((region) => replica(region).model(DEFAULT_MODEL) === undefined) || 'still known');
+    await until(() => equal(), HEAL_MS);
   });
 });
 

@@ -37,6 +37,7 @@ export class ScriptedSync {
         },
         awaitRecords: () => Promise.resolve({}),
         addModel: absent,
+        removeModel: absent,
         listModels: absent,
       },
     );

@@ -74,6 +74,7 @@ describe('natsConfig', () => {
       ['service', `meridian.${region}.rpc.scheduler.ping`],
       ['service', `meridian.${region}.rpc.scheduler.trace`],
       ['service', `meridian.${region}.rpc.sync.fetch`],
+      ['service', `meridian.${region}.rpc.sync.blob`],
       ['stream', `meridian.${region}.sync.delta`],
       ['stream', `meridian.${region}.telemetry`],
     ];

@@ -1,5 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
+import { BlobAskSchema, BlobChunkSchema } from './gen/meridian/blob/v1/blob_pb.ts';
 import { JobChangedSchema, TasksPlacedSchema } from './gen/meridian/event/v1/event_pb.ts';
 import {
   GetTraceRequestSchema,
@@ -42,6 +43,8 @@ export const EVENT_TYPES = {
   'meridian.state.delta.v1': DeltaSchema,
   'meridian.state.fetch.v1': FetchRequestSchema,
   'meridian.state.fetched.v1': FetchResponseSchema,
+  'meridian.blob.ask.v1': BlobAskSchema,
+  'meridian.blob.chunk.v1': BlobChunkSchema,
 } as const satisfies Record<string, GenMessage<Message>>;
 
 export type EventType = keyof typeof EVENT_TYPES;

@@ -67,6 +67,15 @@ export const SUBJECTS = {
     replyType: 'meridian.state.fetched.v1',
     purpose: 'Entries that the asker lacks, by difference of vectors, in bounded batches.',
   },
+  blobChunk: {
+    pattern: 'meridian.{target}.rpc.sync.blob',
+    crossing: 'service',
+    publishers: ['sync'],
+    subscribers: ['sync'],
+    types: ['meridian.blob.ask.v1'],
+    replyType: 'meridian.blob.chunk.v1',
+    purpose: 'One chunk of weights, by digest and offset.',
+  },
   delta: {
     pattern: 'meridian.{origin}.sync.delta',
     crossing: 'stream',

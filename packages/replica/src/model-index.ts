@@ -52,6 +52,11 @@ export class ModelIndex {
     return [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** Every version that nothing supersedes, those that lost to a concurrent one included. In no particular order. */
+  versions(): ModelEntry[] {
+    return [...this.#byKey.values()].flat();
+  }
+
   readyRegions(digest: string): ReadonlySet<string> {
     return this.#readyRegions.get(digest) ?? NO_REGIONS;
   }

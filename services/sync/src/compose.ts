@@ -7,13 +7,18 @@ import { connectNats, Emitter, type MessageBus, SpanShipper } from '@meridian/me
 import { loadTls, RpcServer, type TlsFiles } from '@meridian/rpc';
 import type { Component, ServiceComposition, ServiceContext } from '@meridian/runtime';
 import { parseTopology, peersOf, regionOf } from '@meridian/topology';
+import { BlobCollector } from './blobs/blob-collector.ts';
+import { BlobMetrics } from './blobs/blob-metrics.ts';
+import { BlobReplicator } from './blobs/blob-replicator.ts';
 import { BlobStore } from './blobs/blob-store.ts';
 import { OfferedFile } from './catalogue/catalogue-directory.ts';
 import { CatalogueSeeder } from './catalogue/seeder.ts';
 import type { SyncConfig } from './config.ts';
+import { BlobMessages } from './inbound/blob-messages.ts';
 import { PeerMessages } from './inbound/peer-messages.ts';
 import { Refusals } from './inbound/refusals.ts';
 import { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-service.ts';
+import { NatsBlobSource } from './outbound/nats-blob-source.ts';
 import { NatsPeers } from './outbound/nats-peers.ts';
 import { NatsStateLog } from './outbound/nats-state-log.ts';
 import { Readiness } from './readiness/readiness.ts';
@@ -37,11 +42,11 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   let vector = () => VersionVector.EMPTY;
   const bus = await connect(context, tls, () => vector());
   const members = peersOf(topology, config.region).map(({ name }) => name);
-  const { components, ...parts } = assemble(context, { bus, members, onFatal: crash });
-  vector = () => parts.replicator.vector;
-  const door = new StateDoor(context, tls, parts);
+  const assembly = assemble(context, { bus, members, onFatal: crash });
+  vector = () => assembly.replicator.vector;
+  const door = new StateDoor(context, tls, { ...assembly, members });
   const closing: Component = { name: 'broker', start: async () => undefined, stop: () => bus.close() };
-  return { components: [closing, ...components, door], info: () => ({ grpcPort: door.port }) };
+  return { components: [closing, ...assembly.components, door], info: () => ({ grpcPort: door.port }) };
 }
 
 export interface Doors {
@@ -55,6 +60,7 @@ export interface Doors {
 export interface Assembly {
   readonly replicator: Replicator;
   readonly blobs: BlobStore;
+  readonly blobReplicator: BlobReplicator;
   readonly readiness: Readiness;
   readonly awaited: AwaitedRecords;
   readonly components: readonly Component[];
@@ -80,6 +86,13 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     readOnlyDirectories: catalogue === undefined ? [] : [join(catalogue, 'blobs')],
     bytesMax: config.blobBytesMax,
   });
+  const blobReplicator = new BlobReplicator({
+    ...{ members, replicator, clock, random, logger },
+    store: blobs,
+    source: new NatsBlobSource(bus),
+    bytesPerSecondMax: config.blobBytesPerSecondMax,
+    metrics: new BlobMetrics(telemetry.meter),
+  });
   const offered = new OfferedFile(join(config.stateDirectory, 'offered-models.json'));
   const readiness = new Readiness({ region, replicator, clock, logger, unreadyAfterMs: config.unreadyAfterMs });
   const awaited = new AwaitedRecords({
@@ -91,12 +104,15 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     new SpanShipper({ bus, telemetry, clock }),
     folder(config.stateDirectory),
     blobs,
+    new BlobMessages({ bus, store: blobs, members }),
     replicator,
     new PeerMessages({ bus, replicator, members, peerWaitMs: config.peerWaitMs, refusals }),
     new CatalogueSeeder({ directory: catalogue, offered, blobs, replicator, logger }),
+    blobReplicator,
+    new BlobCollector({ store: blobs, blobReplicator, graceMs: config.blobGraceMs, clock, logger }),
     readiness,
   ];
-  return { replicator, blobs, readiness, awaited, components };
+  return { replicator, blobs, blobReplicator, readiness, awaited, components };
 }
 
 /** The gRPC door. It opens last: health can only be asked for once the view is there. */
@@ -106,7 +122,7 @@ class StateDoor implements Component {
   readonly #server: RpcServer;
   readonly #listen: string;
 
-  constructor(context: Context, tls: TlsFiles, parts: Omit<Assembly, 'components'>) {
+  constructor(context: Context, tls: TlsFiles, parts: Omit<Assembly, 'components'> & Pick<Doors, 'members'>) {
     const { config, logger, clock, telemetry } = context;
     const { tracer } = telemetry;
     this.#listen = config.grpcListen;

@@ -16,6 +16,16 @@ export const syncConfig = z.object({
   /** Of all files there. More keeps more models, less leaves the disk to others. */
   blobBytesMax: byteSize(MIB, 1024 * GIB).default(16 * GIB),
   /**
+   * From no model naming weights any more to their removal. Longer brings a model that was removed by mistake back without
+   * sending its weights again, shorter gives room back sooner.
+   */
+  blobGraceMs: durationMs(1_000, 30 * 24 * 3_600_000).default(3_600_000),
+  /**
+   * Of weights that come from other regions, in a second. More brings models sooner, less leaves the links to claims and
+   * pictures.
+   */
+  blobBytesPerSecondMax: byteSize(64 * 1024, 16 * GIB).default(16 * MIB),
+  /**
    * How long a start waits for every region to answer before it offers the catalogue and serves. Longer makes a new
    * epoch after a restart less likely; shorter lets a region that is cut off serve sooner.
    */

@@ -2,12 +2,17 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fromBinary } from '@bufbuild/protobuf';
 import { HybridLogicalClock, VersionVector } from '@meridian/causality';
+import { subject } from '@meridian/contracts';
+import { type BlobAsk, BlobAskSchema, type BlobChunk } from '@meridian/contracts/blob';
 import type { Failure } from '@meridian/failure';
 import { Emitter, InMemoryBroker, InMemoryBus } from '@meridian/messaging';
-import { type Manifest, modelDigest, parseManifest } from '@meridian/models';
+import { canonicalJson, type Manifest, modelDigest, parseManifest } from '@meridian/models';
 import { createLogger, parseConfig, startTelemetry, systemClock, systemRandom } from '@meridian/runtime';
 import { stringify } from 'yaml';
+import { receiveModel, type UploadPart } from './blobs/model-upload.ts';
+import { modelValue } from './catalogue/model-record.ts';
 import { type Assembly, assemble } from './compose.ts';
 import { syncConfig } from './config.ts';
 
@@ -19,6 +24,12 @@ export interface RunningRegion extends Assembly {
   /** What would have ended the process. */
   readonly failures: readonly Failure[];
   stop(): Promise<void>;
+}
+
+export interface AddedModel {
+  /** Of the weights. */
+  readonly digest: string;
+  readonly modelDigest: string;
 }
 
 export class Regions {
@@ -55,17 +66,10 @@ export class Regions {
       MERIDIAN_FETCH_INTERVAL_MS: '1000',
       ...environment,
     });
-    const logger = createLogger({ name: 'sync', region, level: 'silent' });
-    const telemetry = startTelemetry({ service: 'sync', region, replica: '1', sampleRatio: 0 });
+    const logger = loggerOf(region);
+    const telemetry = telemetryOf(region);
     let knowledge = () => VersionVector.EMPTY;
-    const emitter = new Emitter({
-      ...{ region, service: 'sync', replica: '1', incarnation: `life${++this.#lives}`, clock: systemClock },
-      hlc: new HybridLogicalClock(() => systemClock.nowMs(), { driftMaxMs: 1_000 }),
-      knowledge: () => knowledge(),
-    });
-    const bus = new InMemoryBus({
-      ...{ broker: this.broker, emitter, role: 'sync', logger, meter: telemetry.meter, clock: systemClock },
-    });
+    const bus = this.#bus(region, () => knowledge());
     const context = { config, logger, clock: systemClock, random: systemRandom, telemetry };
     const members = REGIONS.filter((other) => other !== region);
     const failures: Failure[] = [];
@@ -81,6 +85,54 @@ export class Regions {
     const running: RunningRegion = { ...assembly, region, failures, stop };
     this.#running.add(running);
     return running;
+  }
+
+  /** Takes a model in as an operator's upload does. */
+  async add({ blobs, replicator }: RunningRegion, name: string, weights: Uint8Array): Promise<AddedModel> {
+    const digest = `sha256:${sha256(weights)}`;
+    async function* upload(): AsyncGenerator<UploadPart> {
+      yield { kind: 'manifest', text: canonicalJson(manifestOf(name, weights)) };
+      yield { kind: 'start', digest };
+      for (let at = 0; at < weights.length; at += 2 ** 20)
+        yield { kind: 'chunk', bytes: weights.subarray(at, at + 2 ** 20) };
+    }
+    const manifest = await receiveModel(upload(), blobs);
+    await replicator.write({ ...modelValue(manifest), when: 'differs' }, { timeoutMs: 5_000 });
+    return { digest, modelDigest: modelDigest(manifest) };
+  }
+
+  /** Chunks that a region is asked for from now on; `onAsk` runs before it answers. */
+  asksTo(region: string, onAsk: (asks: readonly BlobAsk[]) => void = () => undefined): readonly BlobAsk[] {
+    const asks: BlobAsk[] = [];
+    const deliver = ({ data }: { readonly data: Uint8Array }) => {
+      asks.push(fromBinary(BlobAskSchema, data));
+      onAsk(asks);
+    };
+    this.broker.listen({ region, pattern: subject('blobChunk', { target: region }), queue: undefined, deliver });
+    return asks;
+  }
+
+  /** One question for a chunk, as the given region asks it. */
+  async ask(region: string, target: string, ask: Omit<BlobAsk, '$typeName'>): Promise<BlobChunk> {
+    const bus = this.#bus(region, () => VersionVector.EMPTY);
+    const event = { type: 'meridian.blob.ask.v1', data: ask } as const;
+    const options = { timeoutMs: 5_000 };
+    try {
+      return (await bus.request(subject('blobChunk', { target }), event, 'meridian.blob.chunk.v1', options)).data;
+    } finally {
+      await bus.close();
+    }
+  }
+
+  #bus(region: string, knowledge: () => VersionVector): InMemoryBus {
+    const emitter = new Emitter({
+      ...{ region, service: 'sync', replica: '1', incarnation: `life${++this.#lives}`, clock: systemClock },
+      hlc: new HybridLogicalClock(() => systemClock.nowMs(), { driftMaxMs: 1_000 }),
+      knowledge,
+    });
+    const { meter } = telemetryOf(region);
+    const { broker } = this;
+    return new InMemoryBus({ broker, emitter, role: 'sync', logger: loggerOf(region), meter, clock: systemClock });
   }
 
   /** Messages that the region's state log has ever taken. */
@@ -114,6 +166,9 @@ export class Regions {
     await rm(this.directory, { recursive: true, force: true });
   }
 }
+
+const loggerOf = (region: string) => createLogger({ name: 'sync', region, level: 'silent' });
+const telemetryOf = (region: string) => startTelemetry({ service: 'sync', region, replica: '1', sampleRatio: 0 });
 
 export function manifestOf(name: string, weights: Uint8Array, description = ''): Manifest {
   const input = { name: 'x', width: 224, height: 224, fit: 'stretch', layout: 'NCHW', type: 'float32' };

@@ -1,31 +1,28 @@
 import {
-  type AddModelResponse,
   AddModelResponseSchema,
   ListModelsResponseSchema,
   type Model,
+  RemoveModelResponseSchema,
   StateService,
 } from '@meridian/contracts/state';
-import { Failure } from '@meridian/failure';
 import { parseManifest } from '@meridian/models';
-import type { RpcClient } from '@meridian/rpc';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { withRegion } from '../connection.ts';
 import { formatBytes, shortDigest } from '../format/quantity.ts';
 import { formatTable } from '../format/table.ts';
 import { plain } from '../json.ts';
+import { awaitReady, type Readiness } from '../model-readiness.ts';
 import { modelParts, readModel } from '../model-upload.ts';
 import { note, print, printJson, startProgress } from '../terminal.ts';
 import { type CommandContext, optionsOf } from './context.ts';
 
 const CALL_TIMEOUT_MS = 10_000;
-/** A model of some hundred megabytes is loaded in a few seconds; a worker that failed before tries again within a minute. */
-const READY_TIMEOUT_MS = 90_000;
-const READY_POLL_MS = 300;
 
 export function addModelsCommands(program: Command, context: CommandContext): void {
   const models = program.command('models').description('models of the catalogue');
   addList(models, context);
   addAdd(models, context);
+  addRemove(models, context);
 }
 
 function addList(models: Command, { terminal }: CommandContext): void {
@@ -72,13 +69,14 @@ function addAdd(models: Command, context: CommandContext): void {
   const { terminal, clock, signal } = context;
   const add = models
     .command('add')
-    .description('add an ONNX model: every region knows it, the one that takes it in runs it')
+    .description('add an ONNX model: one region takes it in, every region gets it and runs it')
     .argument('<files...>', 'ONNX file of each part')
     .requiredOption('--manifest <file>', 'YAML or JSON manifest; digest and bytes may be left out')
     .option('-r, --region <name>', 'region that takes it in')
     .option('--detach', 'do not wait until it can be run')
+    .addOption(new Option('--everywhere', 'wait until every region can run it').conflicts('detach'))
     .action(async (files: string[]) => {
-      const options = optionsOf<{ manifest: string; detach?: boolean }>(add);
+      const options = optionsOf<{ manifest: string; detach?: boolean; everywhere?: boolean }>(add);
       const upload = await readModel(options.manifest, files);
       const door = { service: StateService, door: 'sync', identity: 'operator' } as const;
       await withRegion(options, door, async (client, region) => {
@@ -89,40 +87,40 @@ function addAdd(models: Command, context: CommandContext): void {
           progress.update(sentBytes);
         };
         const added = await client.addModel(modelParts(upload, onChunk), { signal }).finally(() => progress.end());
-        const isReadyIn = (regions: readonly string[]) =>
-          options.address === undefined ? regions.includes(region.name) : regions.length > 0;
+        let state = 'is in the catalogue; see `./meridian models list`';
         if (!options.detach) {
-          note(terminal, `${added.model} is in the catalogue; waiting until ${region.name} has loaded it`);
-          await awaitReady(client, added, region.name, isReadyIn, context);
+          const everywhere = options.everywhere === true;
+          const where = everywhere ? 'every region has' : `${region.name} has`;
+          note(terminal, `${added.model} is in the catalogue; waiting until ${where} loaded it`);
+          const own = options.address === undefined ? region.name : undefined;
+          state = describeReadiness(await awaitReady(added, { client, region: own, everywhere, clock, signal }));
         }
-        const state = options.detach
-          ? 'is in the catalogue; see `./meridian models list`'
-          : `can be run in ${region.name}`;
         if (options.json) printJson(terminal, plain(AddModelResponseSchema, added));
         else print(terminal, `${added.model} ${shortDigest(added.modelDigest)} ${state}`);
       });
     });
 }
 
-/** @throws Failure MODEL_NOT_READY with what the region's workers say, or when they say nothing for too long. */
-async function awaitReady(
-  client: RpcClient<typeof StateService>,
-  { model, modelDigest }: AddModelResponse,
-  region: string,
-  isReadyIn: (regions: readonly string[]) => boolean,
-  { clock, signal }: CommandContext,
-): Promise<void> {
-  const untilMs = clock.monotonicMs() + READY_TIMEOUT_MS;
-  const refuse = (why: string) =>
-    new Failure('FAILED_PRECONDITION', `${model} is in the catalogue, but ${why}`, { reason: 'MODEL_NOT_READY' });
-  for (;;) {
-    const { models } = await client.listModels({}, { timeoutMs: CALL_TIMEOUT_MS, signal });
-    const found = models.find((one) => one.modelDigest === modelDigest);
-    if (found === undefined) throw refuse('another version of that name has replaced it');
-    if (isReadyIn(found.readyRegions)) return;
-    if (found.problem !== '') throw refuse(`${region} cannot run it: ${found.problem}`);
-    if (clock.monotonicMs() >= untilMs)
-      throw refuse(`not ready in ${region} after ${READY_TIMEOUT_MS / 1_000} s: has the region a worker?`);
-    await clock.sleep(READY_POLL_MS, signal);
-  }
+function describeReadiness({ ready, missing }: Readiness): string {
+  const here = `can be run in ${[...ready].sort().join(', ')}`;
+  return missing.length === 0 ? here : `${here}; not yet in ${missing.join(', ')}, see \`./meridian models list\``;
+}
+
+function addRemove(models: Command, { terminal, signal }: CommandContext): void {
+  const remove = models
+    .command('remove')
+    .description('take a model out of the catalogue of all regions; tasks that have it still end')
+    .argument('<name>', 'name of the model')
+    .option('-r, --region <name>', 'region to tell')
+    .option('--force', 'also when it is the default model')
+    .action(async (name: string) => {
+      const options = optionsOf<{ force?: boolean }>(remove);
+      const door = { service: StateService, door: 'sync', identity: 'operator' } as const;
+      await withRegion(options, door, async (client) => {
+        const request = { name, force: options.force === true };
+        const removed = await client.removeModel(request, { timeoutMs: CALL_TIMEOUT_MS, signal });
+        if (options.json) printJson(terminal, plain(RemoveModelResponseSchema, removed));
+        else print(terminal, `${name} is not in the catalogue any more`);
+      });
+    });
 }

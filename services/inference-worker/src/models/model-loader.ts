@@ -10,8 +10,8 @@ import type { ModelStore } from './model-store.ts';
 
 export interface ModelLoaderOptions {
   readonly replica: Replica;
-  readonly store: ModelStore;
-  readonly manifests: KeptManifests;
+  readonly store: Pick<ModelStore, 'start' | 'ensure'>;
+  readonly manifests: Pick<KeptManifests, 'start' | 'find' | 'keep'>;
   readonly slots: { load(model: PreparedModel): Promise<void> };
   /** Of the region's sync service. */
   readonly client: Pick<RpcClient<typeof StateService>, 'reportReady'>;
@@ -24,6 +24,8 @@ export interface ModelLoaderOptions {
 }
 
 const RETRY = { initialMs: 500, maxMs: 60_000 };
+/** Told by the sync service, when the weights come from another region; no longer. */
+const RETRY_TOLD_MAX_MS = 5_000;
 const REPORT_RETRY = { initialMs: 200, maxMs: 5_000 };
 const REPORT_TIMEOUT_MS = 5_000;
 /** Manifests that are remembered, old versions included; more than a region can sensibly run. */
@@ -127,10 +129,16 @@ export class ModelLoader implements Component {
 
   #failed(digest: string, name: string, failure: Failure): void {
     if (this.#stopping.signal.aborted) return;
-    const count = (this.#failures.get(digest)?.count ?? 0) + 1;
-    const delayMs = backoffMs(count - 1, RETRY, this.#o.random);
+    const before = this.#failures.get(digest);
+    const isOnItsWay = failure.reason === 'BLOB_ON_ITS_WAY';
+    const count = (before?.count ?? 0) + (isOnItsWay ? 0 : 1);
+    const delayMs = isOnItsWay
+      ? Math.min(failure.retryDelayMs ?? RETRY_TOLD_MAX_MS, RETRY_TOLD_MAX_MS)
+      : backoffMs(count - 1, RETRY, this.#o.random);
     this.#failures.set(digest, { count, untilMs: this.#o.clock.monotonicMs() + delayMs });
-    this.#o.logger.warn({ err: failure, model: name, digest, delayMs }, 'model cannot be served yet');
+    const fields = { err: failure, model: name, digest, delayMs };
+    if (!isOnItsWay) this.#o.logger.warn(fields, 'model cannot be served yet');
+    else if (before === undefined) this.#o.logger.info(fields, 'the weights of a model are on their way');
     this.#o.clock.setTimer(delayMs + 1, () => {
       if (!this.#stopping.signal.aborted) this.#pass();
     });

@@ -17,12 +17,14 @@ let asked: { digest: string; offset: number }[];
 let served: Map<string, Uint8Array>;
 /** Bytes after which the next stream breaks. */
 let breakAfter: number;
+let isOnItsWay: boolean;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'meridian-store-'));
   asked = [];
   served = new Map();
   breakAfter = Number.POSITIVE_INFINITY;
+  isOnItsWay = false;
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
@@ -37,6 +39,8 @@ async function* readBlob(request: { digest?: string; offset?: bigint }): AsyncGe
   const { digest = '', offset = 0n } = request;
   asked.push({ digest, offset: Number(offset) });
   const bytes = served.get(digest);
+  if (bytes === undefined && isOnItsWay)
+    throw new Failure('UNAVAILABLE', 'on its way', { reason: 'BLOB_ON_ITS_WAY', retryDelayMs: 500 });
   if (bytes === undefined) throw new Failure('NOT_FOUND', 'no such blob');
   for (let at = Number(offset); at < bytes.length; at += 4) {
     if (at >= breakAfter) {
@@ -93,6 +97,15 @@ describe('ModelStore', () => {
     const weights = blob('x');
     served.clear();
     await expect((await open()).ensure(weights, signal)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('asks once for what is on its way: the caller is told when to come again', async () => {
+    const weights = blob('x');
+    served.clear();
+    isOnItsWay = true;
+    const failure = { reason: 'BLOB_ON_ITS_WAY', retryDelayMs: 500 };
+    await expect((await open()).ensure(weights, signal)).rejects.toMatchObject(failure);
+    expect(asked).toHaveLength(1);
   });
 
   test('makes room by deleting what was used longest ago, never what is in use', async () => {

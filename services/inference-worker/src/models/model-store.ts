@@ -52,7 +52,7 @@ export class ModelStore {
 
   /**
    * The path of the blob's file, fetched when it is not here.
-   * @throws Failure of the sync service (UNAVAILABLE, NOT_FOUND), DATA_LOSS / MODEL_DIGEST_MISMATCH, or
+   * @throws Failure of the sync service (UNAVAILABLE, also BLOB_ON_ITS_WAY; NOT_FOUND), DATA_LOSS / MODEL_DIGEST_MISMATCH, or
    *   RESOURCE_EXHAUSTED / MODEL_STORE_FULL when everything here is in use.
    */
   ensure(blob: Blob, signal: AbortSignal): Promise<string> {
@@ -102,7 +102,9 @@ export class ModelStore {
           if (offset < blob.bytes) throw mismatch(blob, `${offset} bytes, the manifest names ${blob.bytes}`);
         } catch (thrown) {
           const failure = Failure.from(thrown);
-          if (!failure.retryable || attempt === ATTEMPTS_MAX || signal.aborted) throw failure;
+          // A failure that says when to come again is for the caller: others can be fetched meanwhile.
+          const isForCaller = !failure.retryable || failure.retryDelayMs !== undefined;
+          if (isForCaller || attempt === ATTEMPTS_MAX || signal.aborted) throw failure;
         }
       }
       const found = `sha256:${hash.digest('hex')}`;

@@ -52,7 +52,7 @@ describe('a model’s weights', () => {
     expect(await read(weights.length)).toBe('');
     expect(await send(head, start, chunk(weights))).toBeUndefined();
     expect(await send(head)).toBeUndefined();
-    expect(await left()).toEqual(['.incoming', sha256(weights)]);
+    expect(await left()).toEqual(['.incoming', '.partial', sha256(weights)]);
   });
 
   test.each([
@@ -69,10 +69,17 @@ describe('a model’s weights', () => {
     ['a manifest that no record can hold', [{ ...head, text: ' '.repeat(100_000) }], 'MANIFEST_INVALID'],
   ] as const)('are refused: %s', async (_, parts, reason) => {
     expect(await send(...parts)).toBe(reason);
-    expect(await left()).toEqual(['.incoming']);
+    expect(await left()).toEqual(['.incoming', '.partial']);
     // What was set aside was given back.
     for (let i = 0; i < 10; i++) await send(head);
     expect(await send(head, start, chunk(weights))).toBeUndefined();
+  });
+
+  test('that are here with another size than the manifest says are refused', async () => {
+    expect(await send(head, start, chunk(weights))).toBeUndefined();
+    const { parts } = manifest;
+    const claimed = { ...manifest, parts: { model: { ...parts.model, bytes: weights.length + 1 } } };
+    expect(await send({ kind: 'manifest', text: JSON.stringify(claimed) })).toBe('BLOB_SIZE');
   });
 
   test('that do not fit on the disk are refused before a byte is written', async () => {
@@ -88,7 +95,7 @@ describe('a model’s weights', () => {
       throw new Failure('CANCELLED', 'the caller went away');
     }
     await expect(receiveModel(broken(), store)).rejects.toMatchObject({ code: 'CANCELLED' });
-    expect(await left()).toEqual(['.incoming']);
+    expect(await left()).toEqual(['.incoming', '.partial']);
   });
 });
 

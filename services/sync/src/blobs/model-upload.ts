@@ -1,7 +1,8 @@
 import { Failure } from '@meridian/failure';
 import { type Manifest, parseManifest } from '@meridian/models';
 import { VALUE_BYTES_MAX } from '../replication/plan-writes.ts';
-import type { BlobStore, IncomingBlob } from './blob-store.ts';
+import type { BlobStore } from './blob-store.ts';
+import type { IncomingBlob } from './incoming-blob.ts';
 
 /** What a model's upload consists of, in order: its manifest, then for each part that is missing a start and chunks. */
 export type UploadPart =
@@ -61,8 +62,15 @@ class ModelUpload {
     const bytesOf = new Map<string, number>();
     for (const part of Object.values(manifest.parts)) if (part !== undefined) bytesOf.set(part.digest, part.bytes);
     const missing: [string, number][] = [];
-    for (const [digest, bytes] of bytesOf)
-      if ((await store.bytesOf(digest)) === undefined) missing.push([digest, bytes]);
+    for (const [digest, bytes] of bytesOf) {
+      store.offer(digest);
+      const here = await store.bytesOf(digest);
+      if (here === undefined) missing.push([digest, bytes]);
+      else if (here !== bytes)
+        throw new Failure('INVALID_ARGUMENT', `${digest} has ${here} bytes, not the ${bytes} that its manifest says`, {
+          reason: 'BLOB_SIZE',
+        });
+    }
     const reserved = new Map<string, () => void>();
     try {
       for (const [digest, bytes] of missing) reserved.set(digest, store.reserve(bytes));

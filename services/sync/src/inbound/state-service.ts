@@ -8,6 +8,8 @@ import type {
   ListModelsResponseSchema,
   ReadBlobRequest,
   ReadBlobResponseSchema,
+  RemoveModelRequest,
+  RemoveModelResponseSchema,
   ReportReadyRequest,
   ReportReadyResponseSchema,
   StateService,
@@ -15,11 +17,12 @@ import type {
   WatchResponseSchema,
 } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
-import { canonicalJson } from '@meridian/models';
-import { decodeRecords, encodeEntry, encodeRecord, ModelIndex } from '@meridian/replica';
+import { canonicalJson, DEFAULT_MODEL } from '@meridian/models';
+import { currentValue, decodeRecords, encodeEntry, encodeRecord, ModelIndex, modelKey } from '@meridian/replica';
 import { type AllowList, type CallContext, type ServiceHandlers, withSilenceLimit } from '@meridian/rpc';
 import { attributeNames, type Clock } from '@meridian/runtime';
 import { type Span, SpanStatusCode, type Tracer } from '@opentelemetry/api';
+import type { BlobReplicator } from '../blobs/blob-replicator.ts';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { receiveModel, type UploadPart } from '../blobs/model-upload.ts';
 import { modelValue } from '../catalogue/model-record.ts';
@@ -31,8 +34,11 @@ import type { Replicator } from '../replicator/replicator.ts';
 
 export interface StateServiceOptions {
   readonly region: string;
+  /** All other regions. */
+  readonly members: readonly string[];
   readonly replicator: Replicator;
   readonly blobs: BlobStore;
+  readonly blobReplicator: BlobReplicator;
   readonly readiness: Readiness;
   readonly awaited: AwaitedRecords;
   readonly tracer: Tracer;
@@ -46,6 +52,7 @@ export const STATE_SERVICE_ALLOW: AllowList = {
   reportReady: ['worker'],
   awaitRecords: ['worker', 'scheduler'],
   addModel: ['operator'],
+  removeModel: ['operator'],
   listModels: ['worker', 'scheduler', 'optimizer', 'operator', 'client'],
 };
 
@@ -54,6 +61,9 @@ const UPLOADS_MAX = 4;
 /** An operator that sends nothing for so long gives its place to others. */
 const UPLOAD_SILENCE_MS = 30_000;
 const WRITE_TIMEOUT_MS = 10_000;
+/** A worker whose weights come from another region asks for them again after so long; while they wait for a source, later. */
+const BLOB_RETRY_MS = 500;
+const BLOB_WAITING_RETRY_MS = 2_000;
 const WORKER = /^[A-Za-z0-9_.-]{1,63}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
@@ -67,6 +77,7 @@ export function stateServiceHandlers(options: StateServiceOptions): ServiceHandl
     listModels: async () => service.listModels(),
     reportReady: (request, context) => service.reportReady(request, context),
     awaitRecords: (request, context) => service.awaitRecords(request, context),
+    removeModel: (request, context) => service.removeModel(request, context),
   };
 }
 
@@ -101,7 +112,21 @@ class StateHandlers {
   ): AsyncGenerator<MessageInitShape<typeof ReadBlobResponseSchema>> {
     this.#requireOwnRegion(context);
     const chunks = this.#options.blobs.read(request.digest, Number(request.offset), context.signal);
-    for await (const chunk of chunks) yield { chunk };
+    try {
+      for await (const chunk of chunks) yield { chunk };
+    } catch (error) {
+      throw this.#orOnItsWay(request.digest, error);
+    }
+  }
+
+  /** What a known model names comes from another region: the caller is told when to ask again. */
+  #orOnItsWay(digest: string, error: unknown): unknown {
+    const { blobReplicator, region } = this.#options;
+    if (Failure.from(error).reason !== 'BLOB_NOT_HERE' || !blobReplicator.named().has(digest)) return error;
+    return new Failure('UNAVAILABLE', `${digest} is on its way to ${region}`, {
+      reason: 'BLOB_ON_ITS_WAY',
+      retryDelayMs: blobReplicator.isUnderWay(digest) ? BLOB_RETRY_MS : BLOB_WAITING_RETRY_MS,
+    });
   }
 
   async addModel(
@@ -134,7 +159,7 @@ class StateHandlers {
   }
 
   listModels(): MessageInitShape<typeof ListModelsResponseSchema> {
-    const { region, replicator } = this.#options;
+    const { region, members, replicator, blobReplicator } = this.#options;
     const index = new ModelIndex();
     for (const entry of replicator.entries()) index.update(entry);
     const models = index.models().map(({ name, digest, manifest, dot }) => ({
@@ -143,9 +168,32 @@ class StateHandlers {
       manifest: canonicalJson(manifest),
       readyRegions: [...index.readyRegions(digest)].sort(),
       dot: formatDot(dot),
-      problem: index.readyRegions(digest).has(region) ? '' : this.#problems.of(digest),
+      problem: index.readyRegions(digest).has(region)
+        ? ''
+        : this.#problems.of(digest) || blobReplicator.problemOf(digest),
     }));
-    return { models, versionVector: replicator.vector.toString() };
+    return { models, versionVector: replicator.vector.toString(), regions: [region, ...members].sort() };
+  }
+
+  async removeModel(
+    { name, force }: RemoveModelRequest,
+    context: CallContext,
+  ): Promise<MessageInitShape<typeof RemoveModelResponseSchema>> {
+    const { replicator } = this.#options;
+    const key = modelKey(name);
+    if (currentValue(replicator.get(key)) === undefined)
+      throw new Failure('NOT_FOUND', `no model ${JSON.stringify(name.slice(0, 63))} is known here`, {
+        reason: 'MODEL_UNKNOWN',
+      });
+    if (name === DEFAULT_MODEL && !force)
+      throw new Failure('FAILED_PRECONDITION', `${name} is the model of all who name none: removing it takes force`, {
+        reason: 'DEFAULT_MODEL',
+      });
+    const { vector } = await replicator.write(
+      { key, value: undefined, when: 'differs' },
+      { timeoutMs: WRITE_TIMEOUT_MS, cause: context.cause },
+    );
+    return { versionVector: vector.toString() };
   }
 
   async reportReady(
