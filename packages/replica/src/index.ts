@@ -10,4 +10,15 @@ export {
 export { decodeEntry, encodeEntry, KEY_CHARS_MAX, VERSIONS_MAX } from './entry-codec.ts';
 export { type ModelEntry, ModelIndex } from './model-index.ts';
 export { DEFAULT_MODEL, Replica, type ReplicaOptions, WAITERS_MAX } from './replica.ts';
-export { MODEL_PREFIX, modelKey, parseStateKey, READY_PREFIX, readyKey, type StateKey } from './state-key.ts';
+export {
+  CONFIG_NAME_CHARS_MAX,
+  CONFIG_PREFIX,
+  configKey,
+  isConfigName,
+  MODEL_PREFIX,
+  modelKey,
+  parseStateKey,
+  READY_PREFIX,
+  readyKey,
+  type StateKey,
+} from './state-key.ts';

@@ -11,7 +11,12 @@ import { BlobStore } from './blobs/blob-store.ts';
 import { OfferedFile } from './catalogue/catalogue-directory.ts';
 import { CatalogueSeeder } from './catalogue/seeder.ts';
 import type { SyncConfig } from './config.ts';
+import { AnnouncedFile } from './conflicts/announced-file.ts';
+import { ConflictEvents } from './conflicts/conflict-events.ts';
+import { History } from './history/history.ts';
+import { ownAdministration } from './inbound/own-administration.ts';
 import { PeerMessages } from './inbound/peer-messages.ts';
+import type { Administration } from './inbound/ports.ts';
 import { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-service.ts';
 import { NatsPeers } from './outbound/nats-peers.ts';
 import { NatsStateLog } from './outbound/nats-state-log.ts';
@@ -35,9 +40,9 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   let vector = () => VersionVector.EMPTY;
   const bus = await connect(context, tls, () => vector());
   const members = peersOf(topology, config.region).map(({ name }) => name);
-  const { replicator, blobs, readiness, components } = assemble(context, { bus, members, onFatal: crash });
-  vector = () => replicator.vector;
-  const door = new StateDoor(context, tls, { replicator, blobs, readiness });
+  const { components, ...parts } = assemble(context, { bus, members, onFatal: crash });
+  vector = () => parts.replicator.vector;
+  const door = new StateDoor(context, tls, parts);
   const closing: Component = { name: 'broker', start: async () => undefined, stop: () => bus.close() };
   return { components: [closing, ...components, door], info: () => ({ grpcPort: door.port }) };
 }
@@ -54,6 +59,8 @@ export interface Assembly {
   readonly replicator: Replicator;
   readonly blobs: BlobStore;
   readonly readiness: Readiness;
+  readonly history: History;
+  readonly administration: Administration;
   readonly components: readonly Component[];
 }
 
@@ -79,6 +86,10 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   });
   const offered = new OfferedFile(join(config.stateDirectory, 'offered-models.json'));
   const readiness = new Readiness({ region, replicator, clock, logger, unreadyAfterMs: config.unreadyAfterMs });
+  const following = { bus, replicator, clock, random, logger };
+  const history = new History(following);
+  const announced = new AnnouncedFile(join(config.stateDirectory, 'announced-conflicts.json'));
+  const administration = ownAdministration(region, replicator);
   const components = [
     new SpanShipper({ bus, telemetry, clock }),
     folder(config.stateDirectory),
@@ -87,8 +98,10 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     new PeerMessages({ bus, replicator, members, peerWaitMs: config.peerWaitMs, logger }),
     new CatalogueSeeder({ directory: catalogue, offered, blobs, replicator, logger }),
     readiness,
+    new ConflictEvents({ ...following, announced }),
+    history,
   ];
-  return { replicator, blobs, readiness, components };
+  return { replicator, blobs, readiness, history, administration, components };
 }
 
 /** The gRPC door. It opens last: health can only be asked for once the view is there. */
@@ -98,7 +111,7 @@ class StateDoor implements Component {
   readonly #server: RpcServer;
   readonly #listen: string;
 
-  constructor(context: Context, tls: TlsFiles, parts: Pick<Assembly, 'replicator' | 'blobs' | 'readiness'>) {
+  constructor(context: Context, tls: TlsFiles, parts: Omit<Assembly, 'components'>) {
     const { config, logger, clock, telemetry } = context;
     const { tracer } = telemetry;
     this.#listen = config.grpcListen;
