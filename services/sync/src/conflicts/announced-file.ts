@@ -30,4 +30,9 @@ export class AnnouncedFile {
     this.#writing = written.catch(() => undefined);
     return written;
   }
+
+  /** Resolves when nothing is being written. */
+  settled(): Promise<void> {
+    return this.#writing;
+  }
 }

@@ -55,6 +55,7 @@ export class ConflictEvents implements Component {
   async stop(): Promise<void> {
     await this.#follower.stop();
     await this.#queue.stop();
+    await this.#options.announced.settled();
   }
 
   #look(entry: Entry): void {

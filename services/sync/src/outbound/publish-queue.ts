@@ -35,7 +35,8 @@ const RETRY = { initialMs: 50, maxMs: 2_000 };
 const NOTHING: ReadonlySet<string> = new Set();
 
 /**
- * Publishes durably what the state gives rise to, in order, at least once while the process lives.
+ * Publishes durably what the state gives rise to, at least once while the process lives: in order, but for what had to be
+ * tried again.
  *
  * 1. What was taken is tried until the stream has it; only what a stream will never take is given up, and logged.
  * 2. When it is full the new one is dropped, and logged: the state itself does not wait for it.
