@@ -78,6 +78,10 @@ export class SyncProcess {
     await this.start();
   }
 
+  get address(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
   /** @param identity a service of this region, `client` or `operator`, or a service of another region */
   client(
     identity: 'worker' | 'scheduler' | 'client' | 'operator',
@@ -89,7 +93,7 @@ export class SyncProcess {
         ? installation[identity]
         : (installation.regions[region]?.certificates[identity] ?? '');
     const channel = createChannel({
-      address: `127.0.0.1:${this.#port}`,
+      address: this.address,
       tls: loadTls(folder),
       windowBytes: 2 ** 20,
       serverRoles: ['sync'],
