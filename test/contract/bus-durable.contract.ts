@@ -139,6 +139,26 @@ export function durableContract(harness: () => BusHarness): void {
     expect(seen.size).toBe(600);
   });
 
+  test('allBySubject gives every event that a subject keeps, in order; the oldest beyond its number are gone', async () => {
+    const { bus } = await harness().open('sync');
+    const history = (key: string) => subject('history', { origin: REGION, key });
+    const see = (key: string, counter: number) =>
+      bus.publishDurable(history(key), {
+        type: 'meridian.state.version.v1',
+        data: { key, version: { dot: `${ACTOR}=${counter}` } },
+      });
+    const read = async (filter: string) =>
+      (await collect(bus.allBySubject('HISTORY', filter, 'meridian.state.version.v1'))).map(
+        ({ data }) => `${data.key} ${data.version?.dot.split('=')[1]}`,
+      );
+    expect(await read(history('a'))).toEqual([]);
+    for (let counter = 1; counter <= 33; counter++) await see('config/a.b', counter);
+    await see('config/c', 34);
+    expect(await read(history('config/a.b'))).toEqual(Array.from({ length: 32 }, (_, i) => `config/a.b ${i + 2}`));
+    const all = await read(history('*'));
+    expect([all.length, all.at(-1)]).toEqual([33, 'config/c 34']);
+  });
+
   test('getLast and purge', async () => {
     const { bus } = await harness().open('scheduler');
     expect(await bus.getLast('JOBS', jobSubject('a'), 'meridian.job.record.v1')).toBeUndefined();

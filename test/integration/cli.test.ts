@@ -14,6 +14,7 @@ import { loadTls, RpcServer, type ServiceHandlers } from '@meridian/rpc';
 import { createLogger, startTelemetry, systemClock } from '@meridian/runtime';
 import { parseTopology } from '@meridian/topology';
 import sharp from 'sharp';
+import { absentMethods } from '../support/absent-methods.ts';
 
 /**
  * Goal: what users type works over real sockets with real certificates, and survives a door that goes away.
@@ -146,10 +147,7 @@ async function openDoor(role: 'scheduler' | 'sync', listen = '127.0.0.1:0'): Pro
 
 function stateHandlers(): ServiceHandlers<typeof StateService> {
   return {
-    watch: () => refuse(),
-    readBlob: () => refuse(),
-    awaitRecords: async () => ({}),
-    reportReady: () => Promise.reject(new Failure('FAILED_PRECONDITION', 'not part of this test')),
+    ...absentMethods(StateService),
     listModels: async () => ({
       models: [
         {

@@ -4,6 +4,7 @@ import { ModelRecordSchema, StateService, type WatchResponse, WatchResponseSchem
 import { type CatalogueModel, canonicalJson } from '@meridian/models';
 import { type CallContext, Outbox, RpcServer, type TlsFiles } from '@meridian/rpc';
 import { createLogger, startTelemetry, systemClock } from '@meridian/runtime';
+import { absentMethods } from './absent-methods.ts';
 
 export const ACTOR = 'beijing@00000000000000aa';
 
@@ -21,13 +22,11 @@ export class ScriptedSync {
     const logger = createLogger({ name: 'test', region: 'beijing', level: 'silent' });
     this.#models = models;
     this.#server = new RpcServer({ tls, windowBytes: 1024 * 1024, logger, clock: systemClock, tracer });
-    const absent = () => {
-      throw new Error('not of interest');
-    };
     this.#server.addService(
       StateService,
       { '*': ['worker'] },
       {
+        ...absentMethods(StateService),
         watch: (_, context) => this.#watch(context),
         readBlob: (request) => this.#readBlob(request.digest, Number(request.offset)),
         reportReady: ({ modelDigest, ready, problem }) => {
@@ -36,9 +35,6 @@ export class ScriptedSync {
           return Promise.resolve({ versionVector: `${ACTOR}=${this.#models.length}` });
         },
         awaitRecords: () => Promise.resolve({}),
-        addModel: absent,
-        removeModel: absent,
-        listModels: absent,
       },
     );
   }

@@ -73,10 +73,6 @@ export class SyncProcess {
     await ended;
   }
 
-  get address(): string {
-    return `127.0.0.1:${this.#port}`;
-  }
-
   /** Of the process that runs. */
   get pid(): number {
     return this.#child?.pid ?? 0;
@@ -85,6 +81,10 @@ export class SyncProcess {
   async restart(signal: NodeJS.Signals): Promise<void> {
     await this.stop(signal);
     await this.start();
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#port}`;
   }
 
   /** @param identity a service of this region, `client` or `operator`, or a service of another region */

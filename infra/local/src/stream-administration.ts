@@ -25,7 +25,7 @@ export async function administration(settings: {
   });
   return {
     createStreams: () => admin.createStreams(region),
-    verify: () => admin.verify(region),
+    verify: (names) => admin.verify(region, names),
     close: () => admin.close(),
   };
 }

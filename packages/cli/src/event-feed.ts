@@ -17,7 +17,10 @@ import {
 } from '@nats-io/transport-node';
 import type { RegionDoors } from './running-system.ts';
 
-type PublicType = 'meridian.event.job-changed.v1' | 'meridian.event.tasks-placed.v1';
+type PublicType =
+  | 'meridian.event.job-changed.v1'
+  | 'meridian.event.tasks-placed.v1'
+  | 'meridian.event.conflict-changed.v1';
 
 /** A public event of a region, as consumers get it. */
 export type PublicEvent = {
@@ -197,6 +200,8 @@ function decode(message: Msg, { region, onInvalid }: EventFeedOptions): PublicEv
     if (type === 'meridian.event.job-changed.v1')
       return { ...common, type, data: fromBinary(EVENT_TYPES[type], message.data) };
     if (type === 'meridian.event.tasks-placed.v1')
+      return { ...common, type, data: fromBinary(EVENT_TYPES[type], message.data) };
+    if (type === 'meridian.event.conflict-changed.v1')
       return { ...common, type, data: fromBinary(EVENT_TYPES[type], message.data) };
     onInvalid(`${message.subject}: type ${type} is not a public event`);
   } catch (error) {

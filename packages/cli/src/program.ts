@@ -1,11 +1,14 @@
 import { Command } from 'commander';
 import { addChaosCommands } from './commands/chaos.ts';
+import { addConfigCommands } from './commands/config.ts';
+import { addConflictsCommands } from './commands/conflicts.ts';
 import type { CommandContext } from './commands/context.ts';
 import { addEventsCommand } from './commands/events.ts';
 import { addJobsCommands } from './commands/jobs.ts';
 import { addModelsCommands } from './commands/models.ts';
 import { addRecognizeCommand } from './commands/recognize.ts';
 import { addRegionsCommand } from './commands/regions.ts';
+import { addSyncCommands } from './commands/sync.ts';
 import { addTraceCommand } from './commands/trace.ts';
 
 /** The whole command line. Usage errors are thrown as CommanderError, everything else as what the command threw. */
@@ -26,6 +29,9 @@ export function createProgram(context: CommandContext, stateDirectory: string): 
   addRecognizeCommand(program, context);
   addJobsCommands(program, context);
   addModelsCommands(program, context);
+  addConfigCommands(program, context);
+  addConflictsCommands(program, context);
+  addSyncCommands(program, context);
   addRegionsCommand(program, context);
   addEventsCommand(program, context);
   addTraceCommand(program, context);

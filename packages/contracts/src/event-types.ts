@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
 import { BlobAskSchema, BlobChunkSchema } from './gen/meridian/blob/v1/blob_pb.ts';
-import { JobChangedSchema, TasksPlacedSchema } from './gen/meridian/event/v1/event_pb.ts';
+import { ConflictChangedSchema, JobChangedSchema, TasksPlacedSchema } from './gen/meridian/event/v1/event_pb.ts';
 import {
   GetTraceRequestSchema,
   GetTraceResponseSchema,
@@ -14,6 +14,7 @@ import {
   FetchRequestSchema,
   FetchResponseSchema,
   LogRecordSchema,
+  SeenVersionSchema,
 } from './gen/meridian/state/v1/state_pb.ts';
 import {
   DeadLetterSchema,
@@ -33,6 +34,7 @@ export const EVENT_TYPES = {
   'meridian.job.term.v1': SchedulerTermSchema,
   'meridian.event.job-changed.v1': JobChangedSchema,
   'meridian.event.tasks-placed.v1': TasksPlacedSchema,
+  'meridian.event.conflict-changed.v1': ConflictChangedSchema,
   'meridian.telemetry.load.v1': LoadReportSchema,
   'meridian.region.ping.v1': PingSchema,
   'meridian.region.pong.v1': PongSchema,
@@ -40,6 +42,7 @@ export const EVENT_TYPES = {
   'meridian.trace.found.v1': GetTraceResponseSchema,
   'meridian.trace.spans.v1': SpanBatchSchema,
   'meridian.state.record.v1': LogRecordSchema,
+  'meridian.state.version.v1': SeenVersionSchema,
   'meridian.state.delta.v1': DeltaSchema,
   'meridian.state.fetch.v1': FetchRequestSchema,
   'meridian.state.fetched.v1': FetchResponseSchema,

@@ -58,6 +58,17 @@ export const STREAMS: readonly StreamRow[] = [
     readers: ['sync'],
   },
   {
+    name: 'HISTORY',
+    kind: 'history',
+    retention: 'limits',
+    messagesPerSubjectMax: 32,
+    discard: 'old',
+    bytesMax: 64 * MIB,
+    messageBytesMax: 256 * 1024,
+    duplicateWindowMs: 2 * MINUTE_MS,
+    readers: ['sync'],
+  },
+  {
     name: 'JOBS',
     kind: 'job',
     retention: 'limits',

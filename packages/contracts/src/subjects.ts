@@ -12,7 +12,7 @@ import type { EventType } from './event-types.ts';
 export const ROLES = ['scheduler', 'worker', 'sync', 'optimizer', 'initializer', 'consumer', 'auditor'] as const;
 export type Role = (typeof ROLES)[number];
 
-export type StreamName = 'TASKS' | 'EVENTS' | 'STATE' | 'JOBS' | 'AUDIT';
+export type StreamName = 'TASKS' | 'EVENTS' | 'STATE' | 'HISTORY' | 'JOBS' | 'AUDIT';
 
 export interface SubjectRow {
   /** `{target}` and `{origin}` are regions; other braces are names given by the caller. */
@@ -104,9 +104,9 @@ export const SUBJECTS = {
     pattern: 'meridian.{origin}.event.{tenant}.{entity}.{verb}',
     crossing: 'none',
     stream: 'EVENTS',
-    publishers: ['scheduler'],
+    publishers: ['scheduler', 'sync'],
     subscribers: ['consumer'],
-    types: ['meridian.event.job-changed.v1', 'meridian.event.tasks-placed.v1'],
+    types: ['meridian.event.job-changed.v1', 'meridian.event.tasks-placed.v1', 'meridian.event.conflict-changed.v1'],
     purpose: 'Public events for consumers.',
   },
   state: {
@@ -117,6 +117,15 @@ export const SUBJECTS = {
     subscribers: [],
     types: ['meridian.state.record.v1'],
     purpose: "The region's state log: the last message of a key holds all that is known of it.",
+  },
+  history: {
+    pattern: 'meridian.{origin}.history.{key}',
+    crossing: 'none',
+    stream: 'HISTORY',
+    publishers: ['sync'],
+    subscribers: [],
+    types: ['meridian.state.version.v1'],
+    purpose: 'Versions of configuration keys that the region has seen, superseded ones too.',
   },
   job: {
     pattern: 'meridian.{origin}.job.{job}.{task}',

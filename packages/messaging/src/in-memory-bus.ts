@@ -170,18 +170,20 @@ export class InMemoryBus implements MessageBus {
     });
   }
 
-  async *lastBySubject<T extends EventType>(
+  lastBySubject<T extends EventType>(
     stream: StreamName,
     filter: string,
     type: T | readonly T[],
   ): AsyncGenerator<Stored<T>, void, undefined> {
-    this.#mustBeConnected();
-    const wanted = wantedTypes(type);
-    for (const entry of this.#broker.stream(this.region, stream).lastEntries(filter)) {
-      const stored = this.#stored(entry, wanted);
-      if (stored !== undefined) yield stored;
-      this.#mustBeConnected();
-    }
+    return this.#read(type, () => this.#broker.stream(this.region, stream).lastEntries(filter));
+  }
+
+  allBySubject<T extends EventType>(
+    stream: StreamName,
+    filter: string,
+    type: T | readonly T[],
+  ): AsyncGenerator<Stored<T>, void, undefined> {
+    return this.#read(type, () => this.#broker.stream(this.region, stream).allEntries(filter));
   }
 
   async getLast<T extends EventType>(
@@ -289,6 +291,19 @@ export class InMemoryBus implements MessageBus {
       inTraceOf(message.envelope, () => handler(message));
     } catch (thrown) {
       this.#options.logger.error({ err: thrown, subject: message.subject }, 'a message handler failed');
+    }
+  }
+
+  async *#read<T extends EventType>(
+    type: T | readonly T[],
+    entries: () => readonly StoredEntry[],
+  ): AsyncGenerator<Stored<T>, void, undefined> {
+    this.#mustBeConnected();
+    const wanted = wantedTypes(type);
+    for (const entry of entries()) {
+      const stored = this.#stored(entry, wanted);
+      if (stored !== undefined) yield stored;
+      this.#mustBeConnected();
     }
   }
 

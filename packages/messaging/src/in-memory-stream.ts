@@ -71,10 +71,13 @@ export class InMemoryStream {
 
   /** The last entry of every subject that matches, in order of sequence. */
   lastEntries(filter: string): StoredEntry[] {
+    return this.allEntries(filter).filter((entry) => this.#last.get(entry.subject) === entry.sequence);
+  }
+
+  /** Every entry that matches, in order of sequence. */
+  allEntries(filter: string): StoredEntry[] {
     this.#expire();
-    return Array.from(this.#entries.values()).filter(
-      (entry) => this.#last.get(entry.subject) === entry.sequence && subjectMatches(filter, entry.subject),
-    );
+    return Array.from(this.#entries.values()).filter((entry) => subjectMatches(filter, entry.subject));
   }
 
   /** The first entry after a sequence that matches. */
@@ -113,8 +116,7 @@ export class InMemoryStream {
   }
 
   #store(entry: StoredEntry, messageId: string | undefined): void {
-    const before = this.#last.get(entry.subject);
-    if (this.row.messagesPerSubjectMax === 1 && before !== undefined) this.delete(before);
+    this.#dropOldest(entry.subject);
     this.#entries.set(entry.sequence, entry);
     this.#last.set(entry.subject, entry.sequence);
     this.#bytes += entry.bytes;
@@ -124,6 +126,16 @@ export class InMemoryStream {
         untilMs: this.#clock.nowMs() + this.row.duplicateWindowMs,
       });
     for (const listener of this.#appendListeners) listener(entry);
+  }
+
+  /** Makes room for one more of the subject. */
+  #dropOldest(subject: string): void {
+    const max = this.row.messagesPerSubjectMax;
+    const last = this.#last.get(subject);
+    if (max === undefined || last === undefined) return;
+    // A scan is too slow for the log of a large state.
+    const [oldest, ...others] = max === 1 ? [this.#entries.get(last)] : this.allEntries(subject);
+    if (oldest !== undefined && others.length + 1 >= max) this.delete(oldest.sequence);
   }
 
   /** @throws Failure RESOURCE_EXHAUSTED / STREAM_FULL */

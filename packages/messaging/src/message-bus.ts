@@ -194,6 +194,13 @@ export interface MessageBus {
     type: T | readonly T[],
   ): AsyncIterable<Stored<T>>;
 
+  /** Every stored event whose subject matches, otherwise as {@link lastBySubject}: superseded ones, too. */
+  allBySubject<T extends EventType>(
+    stream: StreamName,
+    filter: string,
+    type: T | readonly T[],
+  ): AsyncIterable<Stored<T>>;
+
   /** The last event of one subject; undefined when there is none. @throws Failure DATA_LOSS when it is not valid. */
   getLast<T extends EventType>(
     stream: StreamName,

@@ -1,4 +1,4 @@
-import { STREAMS, type StreamRow, SUBJECTS, type SubjectKind, token } from '@meridian/contracts';
+import { STREAMS, type StreamName, type StreamRow, SUBJECTS, type SubjectKind, token } from '@meridian/contracts';
 import { Failure } from '@meridian/failure';
 import { JetStreamApi, nanoseconds } from './jetstream-api.ts';
 import { dialNats, type NatsDialOptions } from './nats-dial.ts';
@@ -38,10 +38,11 @@ export class NatsAdmin {
 
   /**
    * A wrong storage key or an emptied store does not stop a broker: its streams are just not there.
+   * @param names of the streams that must be there; default: all of the table
    * @throws Failure FAILED_PRECONDITION / STREAM_MISSING or STREAM_DIFFERENT, naming the stream.
    */
-  async verify(region: string): Promise<void> {
-    for (const row of STREAMS) {
+  async verify(region: string, names: readonly StreamName[] = STREAMS.map(({ name }) => name)): Promise<void> {
+    for (const row of STREAMS.filter(({ name }) => names.includes(name))) {
       const actual = await this.#config(row.name);
       if (actual === undefined)
         throw new Failure('FAILED_PRECONDITION', `region ${region} has no stream ${row.name}`, {

@@ -27,7 +27,7 @@ import { dialNats, type NatsDialOptions } from './nats-dial.ts';
 import { natsHeaders, rawMessage } from './nats-message.ts';
 import { createPullConsumer } from './nats-pull-consumer.ts';
 import { NatsSession } from './nats-session.ts';
-import { readLast, readLastOf } from './nats-stream-reader.ts';
+import { type ReadMode, readLastOf, readStream } from './nats-stream-reader.ts';
 import { Responder, readAnswer } from './responder.ts';
 import { inTraceOf } from './trace-scope.ts';
 
@@ -182,15 +182,15 @@ export class NatsBus implements MessageBus {
     filter: string,
     type: T | readonly T[],
   ): AsyncIterable<Stored<T>> {
-    return readLast({
-      session: this.#session,
-      api: this.#api,
-      inspector: this.#inspector,
-      clock: this.#clock,
-      stream,
-      filter,
-      wanted: wantedTypes(type),
-    });
+    return this.#read(stream, filter, type, 'last');
+  }
+
+  allBySubject<T extends EventType>(
+    stream: StreamName,
+    filter: string,
+    type: T | readonly T[],
+  ): AsyncIterable<Stored<T>> {
+    return this.#read(stream, filter, type, 'all');
   }
 
   getLast<T extends EventType>(
@@ -235,6 +235,24 @@ export class NatsBus implements MessageBus {
 
   close(): Promise<void> {
     return this.#session.close();
+  }
+
+  #read<T extends EventType>(
+    stream: StreamName,
+    filter: string,
+    type: T | readonly T[],
+    mode: ReadMode,
+  ): AsyncIterable<Stored<T>> {
+    return readStream({
+      session: this.#session,
+      api: this.#api,
+      inspector: this.#inspector,
+      clock: this.#clock,
+      stream,
+      filter,
+      mode,
+      wanted: wantedTypes(type),
+    });
   }
 }
 

@@ -26,6 +26,9 @@ const SILENCES_MAX = 5;
 const SILENCE_PAUSE_MS = 200;
 const READ_INCOMPLETE = 'READ_INCOMPLETE';
 
+/** The last message of every subject, or all of them. */
+export type ReadMode = 'last' | 'all';
+
 export interface StreamReadOptions<T extends EventType> {
   readonly session: NatsSession;
   readonly api: JetStreamApi;
@@ -33,15 +36,16 @@ export interface StreamReadOptions<T extends EventType> {
   readonly clock: Clock;
   readonly stream: StreamName;
   readonly filter: string;
+  readonly mode: ReadMode;
   readonly wanted: ReadonlySet<T>;
 }
 
 /**
- * Reads the last message of every subject through passing consumers in the broker's memory. A broker that falls silent,
+ * Reads the last message of every subject, or all, through passing consumers in the broker's memory. A broker that falls silent,
  * as one does that has just started and is busy, is asked again, from the message after the last one that came.
  * @throws Failure UNAVAILABLE / DISCONNECTED, NO_ANSWER or READ_INCOMPLETE; NOT_FOUND / STREAM_MISSING
  */
-export async function* readLast<T extends EventType>(
+export async function* readStream<T extends EventType>(
   options: StreamReadOptions<T>,
 ): AsyncGenerator<Stored<T>, void, undefined> {
   const position: Position = { streamSequence: 0 };
@@ -49,7 +53,7 @@ export async function* readLast<T extends EventType>(
     try {
       return yield* readFrom(options, position);
     } catch (thrown) {
-      const resumable = keepsOnlyLast(options.stream) || position.streamSequence === 0;
+      const resumable = wantsAll(options) || position.streamSequence === 0;
       if (!isIncomplete(thrown) || !resumable || silences === SILENCES_MAX) throw thrown;
       await options.clock.sleep(SILENCE_PAUSE_MS * 2 ** silences);
     }
@@ -70,7 +74,7 @@ async function* readFrom<T extends EventType>(
   const { num_pending: waiting } = await api.createConsumer(stream, {
     name,
     ack_policy: 'none',
-    ...startAfter(position, stream),
+    ...startAfter(position, options),
     replay_policy: 'instant',
     filter_subject: options.filter,
     inactive_threshold: nanoseconds(INACTIVE_MS),
@@ -102,14 +106,14 @@ async function* readFrom<T extends EventType>(
   }
 }
 
-function startAfter({ streamSequence }: Position, stream: StreamName) {
+function startAfter({ streamSequence }: Position, options: Pick<StreamReadOptions<EventType>, 'mode' | 'stream'>) {
   if (streamSequence > 0) return { deliver_policy: 'by_start_sequence', opt_start_seq: streamSequence + 1 } as const;
-  return { deliver_policy: keepsOnlyLast(stream) ? 'all' : 'last_per_subject' } as const;
+  return { deliver_policy: wantsAll(options) ? 'all' : 'last_per_subject' } as const;
 }
 
-/** Reading all of such a stream is cheaper for the broker than to look for the last ones. */
-function keepsOnlyLast(stream: StreamName): boolean {
-  return STREAMS.some((row) => row.name === stream && row.messagesPerSubjectMax === 1);
+/** Where a stream keeps only the last ones, reading all of it is cheaper for the broker than to look for them. */
+function wantsAll({ mode, stream }: Pick<StreamReadOptions<EventType>, 'mode' | 'stream'>): boolean {
+  return mode === 'all' || STREAMS.some((row) => row.name === stream && row.messagesPerSubjectMax === 1);
 }
 
 interface Reading {

@@ -19,6 +19,10 @@ export {
   type RequiredRecord,
 } from './required-record.ts';
 export {
+  CONFIG_NAME_CHARS_MAX,
+  CONFIG_PREFIX,
+  configKey,
+  isConfigName,
   MODEL_PREFIX,
   modelKey,
   parseStateKey,

@@ -1,13 +1,23 @@
+import { token } from '@meridian/contracts';
+
 /** Keys of the shared state, and what they hold (proto/meridian/state/v1). */
 export type StateKey =
   /** A ModelRecord. */
   | { readonly kind: 'model'; readonly name: string }
   /** A ReadyRecord. */
-  | { readonly kind: 'ready'; readonly region: string; readonly digest: string };
+  | { readonly kind: 'ready'; readonly region: string; readonly digest: string }
+  /** Bytes, as whoever wrote them means them. */
+  | { readonly kind: 'config'; readonly name: string };
 
 export const MODEL_PREFIX = 'model/';
 export const READY_PREFIX = 'ready/';
 const TENANT_PREFIX = 'tenant/';
+/** What people may write directly. */
+export const CONFIG_PREFIX = 'config/';
+
+/** Of the name of a configuration key. */
+export const CONFIG_NAME_CHARS_MAX = 180;
+const CONFIG_NAME = /^[\w.:~+@=-]+(?:\/[\w.:~+@=-]+)*$/;
 
 export function modelKey(name: string): string {
   return `${MODEL_PREFIX}${name}`;
@@ -22,8 +32,29 @@ export function tenantKey(tenant: string): string {
   return `${TENANT_PREFIX}${tenant}`;
 }
 
+export function configKey(name: string): string {
+  return `${CONFIG_PREFIX}${name}`;
+}
+
+/**
+ * 1 … 180 letters, digits and `_.:~+@=-`, in parts with one slash between. The key becomes one token of a subject, of at
+ * most 200 characters, in which a dot takes three.
+ */
+export function isConfigName(name: string): boolean {
+  if (name.length > CONFIG_NAME_CHARS_MAX || !CONFIG_NAME.test(name)) return false;
+  try {
+    return token(configKey(name)) !== '';
+  } catch {
+    return false;
+  }
+}
+
 /** @returns undefined for a key of a kind that this version does not know: such entries are kept and passed on. */
 export function parseStateKey(key: string): StateKey | undefined {
+  if (key.startsWith(CONFIG_PREFIX)) {
+    const name = key.slice(CONFIG_PREFIX.length);
+    return isConfigName(name) ? { kind: 'config', name } : undefined;
+  }
   const [kind, first, second, ...others] = key.split('/');
   if (kind === 'model' && first && second === undefined) return { kind, name: first };
   if (kind === 'ready' && first && second && others.length === 0) return { kind, region: first, digest: second };

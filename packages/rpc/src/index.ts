@@ -16,6 +16,7 @@ export type {
   RpcClient,
   ServiceHandlers,
 } from './service-types.ts';
+export { parseSessionToken, requireSeen, stale } from './session-token.ts';
 export { withSilenceLimit } from './silence-limit.ts';
 export { type CallStatus, failureFromStatus, statusFromFailure } from './status.ts';
 export { loadTls, type TlsFiles } from './tls.ts';

@@ -14,8 +14,13 @@ import { BlobStore } from './blobs/blob-store.ts';
 import { OfferedFile } from './catalogue/catalogue-directory.ts';
 import { CatalogueSeeder } from './catalogue/seeder.ts';
 import type { SyncConfig } from './config.ts';
+import { AnnouncedFile } from './conflicts/announced-file.ts';
+import { ConflictEvents } from './conflicts/conflict-events.ts';
+import { History } from './history/history.ts';
 import { BlobMessages } from './inbound/blob-messages.ts';
+import { ownAdministration } from './inbound/own-administration.ts';
 import { PeerMessages } from './inbound/peer-messages.ts';
+import type { Administration } from './inbound/ports.ts';
 import { Refusals } from './inbound/refusals.ts';
 import { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-service.ts';
 import { NatsBlobSource } from './outbound/nats-blob-source.ts';
@@ -63,6 +68,8 @@ export interface Assembly {
   readonly blobReplicator: BlobReplicator;
   readonly readiness: Readiness;
   readonly awaited: AwaitedRecords;
+  readonly history: History;
+  readonly administration: Administration;
   readonly components: readonly Component[];
 }
 
@@ -100,6 +107,10 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     fetchKeys: (peer) => replicator.hasten(peer),
   });
   const refusals = new Refusals({ meter: telemetry.meter, clock, logger });
+  const following = { bus, replicator, clock, random, logger };
+  const history = new History(following);
+  const announced = new AnnouncedFile(join(config.stateDirectory, 'announced-conflicts.json'));
+  const administration = ownAdministration(region, replicator);
   const components = [
     new SpanShipper({ bus, telemetry, clock }),
     folder(config.stateDirectory),
@@ -111,8 +122,10 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     blobReplicator,
     new BlobCollector({ store: blobs, blobReplicator, graceMs: config.blobGraceMs, clock, logger }),
     readiness,
+    new ConflictEvents({ ...following, announced }),
+    history,
   ];
-  return { replicator, blobs, blobReplicator, readiness, awaited, components };
+  return { replicator, blobs, blobReplicator, readiness, awaited, history, administration, components };
 }
 
 /** The gRPC door. It opens last: health can only be asked for once the view is there. */

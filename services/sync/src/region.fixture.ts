@@ -185,9 +185,12 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /** Waits for a condition; its text says what was missing in the end. */
-export async function until(condition: () => boolean | string, timeoutMs = 10_000): Promise<void> {
+export async function until(
+  condition: () => boolean | string | Promise<boolean | string>,
+  timeoutMs = 10_000,
+): Promise<void> {
   const untilMs = systemClock.monotonicMs() + timeoutMs;
-  for (let state = condition(); state !== true; state = condition()) {
+  for (let state = await condition(); state !== true; state = await condition()) {
     if (systemClock.monotonicMs() > untilMs) throw new Error(`after ${timeoutMs} ms: ${state || 'not so'}`);
     await systemClock.sleep(5);
   }

@@ -23,7 +23,9 @@ function parseAge(text: string): number {
 export function addEventsCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('events')
-    .description('public events of jobs: accepted, placed, re-placed, finished, cancelled (the last day is kept)')
+    .description(
+      'public events: jobs accepted, placed, re-placed, finished, cancelled; conflicts found, changed, resolved (of the last day)',
+    )
     .option('-f, --follow', 'go on with events as they come, until Ctrl-C')
     .option('--since <age>', 'stored events of that age and younger (default: all, or none with --follow)', parseAge)
     .option('-r, --region <name>', 'events of this region only (default: all regions)')

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from '@jest/globals';
 import { TIMESTAMP_ZERO, VersionVector } from '@meridian/causality';
-import { JobChangedSchema, TasksPlacedSchema } from '@meridian/contracts/event';
+import { ConflictChangedSchema, JobChangedSchema, TasksPlacedSchema } from '@meridian/contracts/event';
 import { formatEvent } from './event.ts';
 
 const envelope = {
@@ -32,5 +32,20 @@ test('a change of a job says its state and counts', () => {
   const subject = 'meridian.beijing.event.public.job.finished';
   expect(formatEvent({ region: 'beijing', subject, envelope: { ...envelope, type }, type, data })).toMatch(
     /job finished {4}j: finished, 1 task, 1 ok, 0 failed, m$/,
+  );
+});
+
+test('a conflict says who wrote where, and which version readers see', () => {
+  const data = create(ConflictChangedSchema, {
+    key: 'config/x',
+    versions: [
+      { region: 'beijing', author: 'operator/a' },
+      { region: 'shanghai', winner: true },
+    ],
+  });
+  const type = 'meridian.event.conflict-changed.v1' as const;
+  const subject = 'meridian.beijing.event.public.conflict.found';
+  expect(formatEvent({ region: 'beijing', subject, envelope: { ...envelope, type }, type, data })).toMatch(
+    /conflict found {2}config\/x: beijing by operator\/a, shanghai by the system ← readers see this one$/,
   );
 });

@@ -7,12 +7,11 @@ import type {
   RecognizeStreamResponseSchema,
 } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
-import { type CallContext, Outbox } from '@meridian/rpc';
+import { type CallContext, Outbox, requireSeen } from '@meridian/rpc';
 import { attributeNames } from '@meridian/runtime';
 import type { Metrics } from '../metrics.ts';
 import type { Calls } from '../owner/calls.ts';
 import type { Answer, Recognizer } from './recognizer.ts';
-import { requireSeen } from './session-token.ts';
 
 export interface RecognizeOptions {
   readonly recognizer: Recognizer;

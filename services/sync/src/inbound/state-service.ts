@@ -1,267 +1,76 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { formatDot, type VersionVector } from '@meridian/causality';
-import type {
-  AddModelRequest,
-  AddModelResponseSchema,
-  AwaitRecordsRequest,
-  AwaitRecordsResponseSchema,
-  ListModelsResponseSchema,
-  ReadBlobRequest,
-  ReadBlobResponseSchema,
-  RemoveModelRequest,
-  RemoveModelResponseSchema,
-  ReportReadyRequest,
-  ReportReadyResponseSchema,
-  StateService,
-  WatchRequest,
-  WatchResponseSchema,
-} from '@meridian/contracts/state';
-import { Failure } from '@meridian/failure';
-import { canonicalJson, DEFAULT_MODEL } from '@meridian/models';
-import { currentValue, decodeRecords, encodeEntry, encodeRecord, ModelIndex, modelKey } from '@meridian/replica';
-import { type AllowList, type CallContext, type ServiceHandlers, withSilenceLimit } from '@meridian/rpc';
-import { attributeNames, type Clock } from '@meridian/runtime';
-import { type Span, SpanStatusCode, type Tracer } from '@opentelemetry/api';
+import type { StateService } from '@meridian/contracts/state';
+import type { AllowList, ServiceHandlers } from '@meridian/rpc';
 import type { BlobReplicator } from '../blobs/blob-replicator.ts';
-import type { BlobStore } from '../blobs/blob-store.ts';
-import { receiveModel, type UploadPart } from '../blobs/model-upload.ts';
-import { modelValue } from '../catalogue/model-record.ts';
-import { decodeVector } from '../codec/replication-codec.ts';
-import { ModelProblems } from '../readiness/model-problems.ts';
-import type { Readiness } from '../readiness/readiness.ts';
-import type { AwaitedRecords } from '../records/awaited-records.ts';
-import type { Replicator } from '../replicator/replicator.ts';
+import { FollowerHandlers, type FollowersOptions } from './followers.ts';
+import { ModelHandlers, type ModelsOptions } from './models.ts';
+import type { Administration } from './ports.ts';
+import { ReadHandlers, type ReadsOptions } from './reads.ts';
+import { Session } from './session.ts';
+import { SyncStatusHandlers } from './sync-status.ts';
+import { WriteHandlers } from './writes.ts';
 
-export interface StateServiceOptions {
-  readonly region: string;
-  /** All other regions. */
-  readonly members: readonly string[];
-  readonly replicator: Replicator;
-  readonly blobs: BlobStore;
+export interface StateServiceOptions
+  extends ModelsOptions,
+    Pick<FollowersOptions, 'awaited'>,
+    Pick<ReadsOptions, 'history'> {
   readonly blobReplicator: BlobReplicator;
-  readonly readiness: Readiness;
-  readonly awaited: AwaitedRecords;
-  readonly tracer: Tracer;
-  readonly clock: Clock;
+  readonly administration: Administration;
 }
+
+const SERVICES = ['worker', 'scheduler', 'optimizer'] as const;
+const PEOPLE = ['client', 'operator'] as const;
 
 /** Everything that is not named here is refused. */
 export const STATE_SERVICE_ALLOW: AllowList = {
-  watch: ['worker', 'scheduler', 'optimizer'],
-  readBlob: ['worker', 'scheduler', 'optimizer'],
-  reportReady: ['worker'],
+  watch: SERVICES,
+  readBlob: SERVICES,
   awaitRecords: ['worker', 'scheduler'],
+  reportReady: ['worker'],
   addModel: ['operator'],
   removeModel: ['operator'],
-  listModels: ['worker', 'scheduler', 'optimizer', 'operator', 'client'],
+  listModels: [...SERVICES, ...PEOPLE],
+  get: PEOPLE,
+  list: PEOPLE,
+  watchKeys: PEOPLE,
+  history: PEOPLE,
+  listConflicts: PEOPLE,
+  getSyncStatus: PEOPLE,
+  watchSyncStatus: PEOPLE,
+  listMembers: PEOPLE,
+  put: ['operator'],
+  delete: ['operator'],
+  resolveConflict: ['operator'],
+  changeMember: ['operator'],
 };
 
-/** Uploads at once: each holds a file open, and the disk does not get faster. */
-const UPLOADS_MAX = 4;
-/** An operator that sends nothing for so long gives its place to others. */
-const UPLOAD_SILENCE_MS = 30_000;
-const WRITE_TIMEOUT_MS = 10_000;
-/** A worker whose weights come from another region asks for them again after so long; while they wait for a source, later. */
-const BLOB_RETRY_MS = 500;
-const BLOB_WAITING_RETRY_MS = 2_000;
-const WORKER = /^[A-Za-z0-9_.-]{1,63}$/;
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
-
-/** StateService: the door of the region's other services, and of operators, to the shared state. */
+/** StateService: the door of the region's other services, and of people, to the shared state. */
 export function stateServiceHandlers(options: StateServiceOptions): ServiceHandlers<typeof StateService> {
-  const service = new StateHandlers(options);
+  const { region, replicator: state, clock, history, administration } = options;
+  const session = new Session(state, clock);
+  const followers = new FollowerHandlers(options);
+  const models = new ModelHandlers(options);
+  const reads = new ReadHandlers({ state, session, history });
+  const writes = new WriteHandlers(state, session);
+  const status = new SyncStatusHandlers({ region, administration, state, clock });
   return {
-    watch: (request, context) => service.watch(request, context),
-    readBlob: (request, context) => service.readBlob(request, context),
-    addModel: (requests, context) => service.addModel(requests, context),
-    listModels: async () => service.listModels(),
-    reportReady: (request, context) => service.reportReady(request, context),
-    awaitRecords: (request, context) => service.awaitRecords(request, context),
-    removeModel: (request, context) => service.removeModel(request, context),
+    watch: (request, context) => followers.watch(request, context),
+    readBlob: (request, context) => followers.readBlob(request, context),
+    awaitRecords: (request, context) => followers.awaitRecords(request, context),
+    addModel: (requests, context) => models.addModel(requests, context),
+    removeModel: (request, context) => models.removeModel(request, context),
+    listModels: async () => models.listModels(),
+    reportReady: (request, context) => models.reportReady(request, context),
+    get: (request, context) => reads.get(request, context),
+    list: (request, context) => reads.list(request, context),
+    watchKeys: (request, context) => reads.watchKeys(request, context),
+    history: (request) => reads.history(request),
+    listConflicts: (request, context) => reads.listConflicts(request, context),
+    put: (request, context) => writes.put(request, context),
+    delete: (request, context) => writes.delete(request, context),
+    resolveConflict: (request, context) => writes.resolveConflict(request, context),
+    getSyncStatus: async () => status.getSyncStatus(),
+    watchSyncStatus: (request, context) => status.watchSyncStatus(request, context),
+    changeMember: (request, context) => status.changeMember(request, context),
+    listMembers: async () => status.listMembers(),
   };
-}
-
-class StateHandlers {
-  readonly #options: StateServiceOptions;
-  readonly #problems = new ModelProblems();
-  #uploads = 0;
-
-  constructor(options: StateServiceOptions) {
-    this.#options = options;
-  }
-
-  async *watch(
-    request: WatchRequest,
-    context: CallContext,
-  ): AsyncGenerator<MessageInitShape<typeof WatchResponseSchema>> {
-    this.#requireOwnRegion(context);
-    const seen = decodeVector('watch', request.versionVector);
-    // A drain ends the streams: readers take up again from their vector, at the next life of this process.
-    const signal = AbortSignal.any([context.signal, context.draining]);
-    for await (const update of this.#options.replicator.watch(seen, signal))
-      yield {
-        entries: update.entries.map(encodeEntry),
-        versionVector: update.vector.toString(),
-        caughtUp: update.caughtUp,
-      };
-  }
-
-  async *readBlob(
-    request: ReadBlobRequest,
-    context: CallContext,
-  ): AsyncGenerator<MessageInitShape<typeof ReadBlobResponseSchema>> {
-    this.#requireOwnRegion(context);
-    const chunks = this.#options.blobs.read(request.digest, Number(request.offset), context.signal);
-    try {
-      for await (const chunk of chunks) yield { chunk };
-    } catch (error) {
-      throw this.#orOnItsWay(request.digest, error);
-    }
-  }
-
-  /** What a known model names comes from another region: the caller is told when to ask again. */
-  #orOnItsWay(digest: string, error: unknown): unknown {
-    const { blobReplicator, region } = this.#options;
-    if (Failure.from(error).reason !== 'BLOB_NOT_HERE' || !blobReplicator.named().has(digest)) return error;
-    return new Failure('UNAVAILABLE', `${digest} is on its way to ${region}`, {
-      reason: 'BLOB_ON_ITS_WAY',
-      retryDelayMs: blobReplicator.isUnderWay(digest) ? BLOB_RETRY_MS : BLOB_WAITING_RETRY_MS,
-    });
-  }
-
-  async addModel(
-    requests: AsyncIterable<AddModelRequest>,
-    context: CallContext,
-  ): Promise<MessageInitShape<typeof AddModelResponseSchema>> {
-    if (this.#uploads >= UPLOADS_MAX)
-      throw new Failure('RESOURCE_EXHAUSTED', `${UPLOADS_MAX} models are being added`, { reason: 'TOO_MANY_UPLOADS' });
-    this.#uploads++;
-    const span = this.#options.tracer.startSpan('sync.add-model', {}, context.traceContext);
-    const { blobs, clock } = this.#options;
-    const heard = withSilenceLimit(requests, { silenceMs: UPLOAD_SILENCE_MS, clock });
-    try {
-      const manifest = await receiveModel(uploadParts(heard), blobs);
-      const { key, value, name, digest } = modelValue(manifest);
-      span.setAttributes({ [attributeNames.model]: name, [attributeNames.modelDigest]: digest });
-      const { vector } = await this.#options.replicator.write(
-        { key, value, when: 'differs' },
-        { timeoutMs: WRITE_TIMEOUT_MS, cause: context.cause },
-      );
-      // What was missing may be here now; the workers try again.
-      this.#problems.report(digest, '');
-      return { model: name, modelDigest: digest, versionVector: vector.toString() };
-    } catch (error) {
-      throw recorded(span, error);
-    } finally {
-      this.#uploads--;
-      span.end();
-    }
-  }
-
-  listModels(): MessageInitShape<typeof ListModelsResponseSchema> {
-    const { region, members, replicator, blobReplicator } = this.#options;
-    const index = new ModelIndex();
-    for (const entry of replicator.entries()) index.update(entry);
-    const models = index.models().map(({ name, digest, manifest, dot }) => ({
-      name,
-      modelDigest: digest,
-      manifest: canonicalJson(manifest),
-      readyRegions: [...index.readyRegions(digest)].sort(),
-      dot: formatDot(dot),
-      problem: index.readyRegions(digest).has(region)
-        ? ''
-        : this.#problems.of(digest) || blobReplicator.problemOf(digest),
-    }));
-    return { models, versionVector: replicator.vector.toString(), regions: [region, ...members].sort() };
-  }
-
-  async removeModel(
-    { name, force }: RemoveModelRequest,
-    context: CallContext,
-  ): Promise<MessageInitShape<typeof RemoveModelResponseSchema>> {
-    const { replicator } = this.#options;
-    const key = modelKey(name);
-    if (currentValue(replicator.get(key)) === undefined)
-      throw new Failure('NOT_FOUND', `no model ${JSON.stringify(name.slice(0, 63))} is known here`, {
-        reason: 'MODEL_UNKNOWN',
-      });
-    if (name === DEFAULT_MODEL && !force)
-      throw new Failure('FAILED_PRECONDITION', `${name} is the model of all who name none: removing it takes force`, {
-        reason: 'DEFAULT_MODEL',
-      });
-    const { vector } = await replicator.write(
-      { key, value: undefined, when: 'differs' },
-      { timeoutMs: WRITE_TIMEOUT_MS, cause: context.cause },
-    );
-    return { versionVector: vector.toString() };
-  }
-
-  async reportReady(
-    request: ReportReadyRequest,
-    context: CallContext,
-  ): Promise<MessageInitShape<typeof ReportReadyResponseSchema>> {
-    this.#requireOwnRegion(context);
-    const { modelDigest, worker, ready, problem } = request;
-    if (!DIGEST.test(modelDigest)) throw invalid('model_digest', 'DIGEST_INVALID');
-    if (!WORKER.test(worker)) throw invalid('worker', 'WORKER_INVALID');
-    if (ready && !this.#isKnown(modelDigest))
-      throw new Failure('NOT_FOUND', `no model with digest ${modelDigest} is known here`, { reason: 'MODEL_UNKNOWN' });
-    const span = this.#options.tracer.startSpan('sync.report-ready', {}, context.traceContext);
-    span.setAttributes({ [attributeNames.modelDigest]: modelDigest, [attributeNames.worker]: worker });
-    this.#problems.report(modelDigest, ready ? '' : problem);
-    try {
-      const vector: VersionVector = await this.#options.readiness.report(modelDigest, worker, ready, context.cause);
-      return { versionVector: vector.toString() };
-    } catch (error) {
-      throw recorded(span, error);
-    } finally {
-      span.end();
-    }
-  }
-
-  async awaitRecords(
-    request: AwaitRecordsRequest,
-    context: CallContext,
-  ): Promise<MessageInitShape<typeof AwaitRecordsResponseSchema>> {
-    this.#requireOwnRegion(context);
-    const { replicator, awaited } = this.#options;
-    const records = decodeRecords(request.records);
-    // A drain ends the wait: the caller asks the next life of this process.
-    const signal = AbortSignal.any([context.signal, context.draining]);
-    const missing = await awaited.wait(records, request.fromRegion, request.timeoutMs, signal);
-    return { versionVector: replicator.vector.toString(), missing: missing.map(encodeRecord) };
-  }
-
-  #isKnown(digest: string): boolean {
-    const index = new ModelIndex();
-    for (const entry of this.#options.replicator.entries()) index.update(entry);
-    return index.modelByDigest(digest) !== undefined;
-  }
-
-  /** Other regions have their own sync service: what crosses a link goes through the brokers. */
-  #requireOwnRegion({ peer }: CallContext): void {
-    if (peer.region !== this.#options.region)
-      throw new Failure('PERMISSION_DENIED', `this is the state of ${this.#options.region}: ask your own region`, {
-        reason: 'OTHER_REGION',
-      });
-  }
-}
-
-async function* uploadParts(requests: AsyncIterable<AddModelRequest>): AsyncGenerator<UploadPart> {
-  for await (const { part } of requests) {
-    if (part.case === 'manifest') yield { kind: 'manifest', text: part.value };
-    else if (part.case === 'start') yield { kind: 'start', digest: part.value.digest };
-    else if (part.case === 'chunk') yield { kind: 'chunk', bytes: part.value };
-  }
-}
-
-function recorded(span: Span, error: unknown): unknown {
-  const failure = Failure.from(error);
-  span.setAttributes({ [attributeNames.code]: failure.code, [attributeNames.reason]: failure.reason });
-  span.setStatus({ code: SpanStatusCode.ERROR, message: failure.reason });
-  return error;
-}
-
-function invalid(field: string, reason: string): Failure {
-  return new Failure('INVALID_ARGUMENT', `${field} is not valid`, { reason });
 }

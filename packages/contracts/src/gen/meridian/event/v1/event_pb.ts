@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/event/v1/event.proto.
  */
 export const file_meridian_event_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tZXJpZGlhbi9ldmVudC92MS9ldmVudC5wcm90bxIRbWVyaWRpYW4uZXZlbnQudjEiNwoKSm9iQ2hhbmdlZBIpCgNqb2IYASABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2IiTwoLVGFza3NQbGFjZWQSDgoGam9iX2lkGAEgASgJEjAKCnBsYWNlbWVudHMYAiADKAsyHC5tZXJpZGlhbi5ldmVudC52MS5QbGFjZW1lbnQiSwoJUGxhY2VtZW50Eg8KB3Rhc2tfaWQYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBWZlbmNlGAMgASgEEg4KBnJlYXNvbhgEIAEoCWIGcHJvdG8z", [file_meridian_recognition_v1_recognition]);
+  fileDesc("Ch1tZXJpZGlhbi9ldmVudC92MS9ldmVudC5wcm90bxIRbWVyaWRpYW4uZXZlbnQudjEiNwoKSm9iQ2hhbmdlZBIpCgNqb2IYASABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2IiTwoLVGFza3NQbGFjZWQSDgoGam9iX2lkGAEgASgJEjAKCnBsYWNlbWVudHMYAiADKAsyHC5tZXJpZGlhbi5ldmVudC52MS5QbGFjZW1lbnQiSwoJUGxhY2VtZW50Eg8KB3Rhc2tfaWQYASABKAkSDgoGcmVnaW9uGAIgASgJEg0KBWZlbmNlGAMgASgEEg4KBnJlYXNvbhgEIAEoCSJUCg9Db25mbGljdENoYW5nZWQSCwoDa2V5GAEgASgJEjQKCHZlcnNpb25zGAIgAygLMiIubWVyaWRpYW4uZXZlbnQudjEuQ29uZmxpY3RWZXJzaW9uIqMBCg9Db25mbGljdFZlcnNpb24SCwoDZG90GAEgASgJEg4KBnJlZ2lvbhgCIAEoCRIOCgZhdXRob3IYAyABKAkSDwoHdW5peF9tcxgEIAEoBBIPCgdkZWxldGVkGAUgASgIEg4KBndpbm5lchgGIAEoCBITCgt2YWx1ZV9ieXRlcxgHIAEoDRISCgV2YWx1ZRgIIAEoDEgAiAEBQggKBl92YWx1ZWIGcHJvdG8z", [file_meridian_recognition_v1_recognition]);
 
 /**
  * meridian.<origin>.event.<tenant>.job.accepted, .finished and .cancelled.
@@ -90,4 +90,91 @@ export type Placement = Message<"meridian.event.v1.Placement"> & {
  */
 export const PlacementSchema: GenMessage<Placement> = /*@__PURE__*/
   messageDesc(file_meridian_event_v1_event, 2);
+
+/**
+ * meridian.<origin>.event.public.conflict.found, .changed and .resolved: the versions of a key of the shared state differ,
+ * others are among them now, or they no longer differ. Every region tells what it sees.
+ *
+ * @generated from message meridian.event.v1.ConflictChanged
+ */
+export type ConflictChanged = Message<"meridian.event.v1.ConflictChanged"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * All there are now, by dot.
+   *
+   * @generated from field: repeated meridian.event.v1.ConflictVersion versions = 2;
+   */
+  versions: ConflictVersion[];
+};
+
+/**
+ * Describes the message meridian.event.v1.ConflictChanged.
+ * Use `create(ConflictChangedSchema)` to create a new message.
+ */
+export const ConflictChangedSchema: GenMessage<ConflictChanged> = /*@__PURE__*/
+  messageDesc(file_meridian_event_v1_event, 3);
+
+/**
+ * @generated from message meridian.event.v1.ConflictVersion
+ */
+export type ConflictVersion = Message<"meridian.event.v1.ConflictVersion"> & {
+  /**
+   * region@epoch=n: names the version.
+   *
+   * @generated from field: string dot = 1;
+   */
+  dot: string;
+
+  /**
+   * Where it was written, by whom (`role/name`), and when by its hlc, ms since 1970.
+   *
+   * @generated from field: string region = 2;
+   */
+  region: string;
+
+  /**
+   * @generated from field: string author = 3;
+   */
+  author: string;
+
+  /**
+   * @generated from field: uint64 unix_ms = 4;
+   */
+  unixMs: bigint;
+
+  /**
+   * @generated from field: bool deleted = 5;
+   */
+  deleted: boolean;
+
+  /**
+   * Readers see this one.
+   *
+   * @generated from field: bool winner = 6;
+   */
+  winner: boolean;
+
+  /**
+   * @generated from field: uint32 value_bytes = 7;
+   */
+  valueBytes: number;
+
+  /**
+   * For keys below config/, when it has at most 4 KiB.
+   *
+   * @generated from field: optional bytes value = 8;
+   */
+  value?: Uint8Array | undefined;
+};
+
+/**
+ * Describes the message meridian.event.v1.ConflictVersion.
+ * Use `create(ConflictVersionSchema)` to create a new message.
+ */
+export const ConflictVersionSchema: GenMessage<ConflictVersion> = /*@__PURE__*/
+  messageDesc(file_meridian_event_v1_event, 4);
 

@@ -2,15 +2,15 @@
 // @generated from file meridian/state/v1/state.proto (package meridian.state.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file meridian/state/v1/state.proto.
  */
 export const file_meridian_state_v1_state: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tZXJpZGlhbi9zdGF0ZS92MS9zdGF0ZS5wcm90bxIRbWVyaWRpYW4uc3RhdGUudjEiZgoHVmVyc2lvbhILCgNkb3QYASABKAkSCwoDaGxjGAIgASgJEg0KBXZhbHVlGAMgASgMEg8KB2RlbGV0ZWQYBCABKAgSDgoGYXV0aG9yGAUgASgJEhEKCWV4dGVuc2lvbhgGIAEoDCJTCgVFbnRyeRILCgNrZXkYASABKAkSLAoIdmVyc2lvbnMYAiADKAsyGi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uEg8KB2NvbnRleHQYAyABKAkibAoJTG9nUmVjb3JkEicKBWVudHJ5GAEgASgLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSDQoFYWN0b3IYAiABKAkSDwoHY291bnRlchgDIAEoBBIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCSImCgxXYXRjaFJlcXVlc3QSFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiZQoNV2F0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIIjEKD1JlYWRCbG9iUmVxdWVzdBIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEIiEKEFJlYWRCbG9iUmVzcG9uc2USDQoFY2h1bmsYASABKAwiIAoOTW9kZWxQYXJ0U3RhcnQSDgoGZGlnZXN0GAEgASgJInIKD0FkZE1vZGVsUmVxdWVzdBISCghtYW5pZmVzdBgBIAEoCUgAEjIKBXN0YXJ0GAIgASgLMiEubWVyaWRpYW4uc3RhdGUudjEuTW9kZWxQYXJ0U3RhcnRIABIPCgVjaHVuaxgDIAEoDEgAQgYKBHBhcnQiTwoQQWRkTW9kZWxSZXNwb25zZRINCgVtb2RlbBgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAyABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QicgoFTW9kZWwSDAoEbmFtZRgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEAoIbWFuaWZlc3QYAyABKAkSFQoNcmVhZHlfcmVnaW9ucxgEIAMoCRILCgNkb3QYBSABKAkSDwoHcHJvYmxlbRgGIAEoCSJnChJMaXN0TW9kZWxzUmVzcG9uc2USKAoGbW9kZWxzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuTW9kZWwSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSDwoHcmVnaW9ucxgDIAMoCSJaChJSZXBvcnRSZWFkeVJlcXVlc3QSFAoMbW9kZWxfZGlnZXN0GAEgASgJEg4KBndvcmtlchgCIAEoCRINCgVyZWFkeRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJIi0KE1JlcG9ydFJlYWR5UmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiKgoOUmVxdWlyZWRSZWNvcmQSCwoDa2V5GAEgASgJEgsKA2RvdBgCIAEoCSJyChNBd2FpdFJlY29yZHNSZXF1ZXN0EjIKB3JlY29yZHMYASADKAsyIS5tZXJpZGlhbi5zdGF0ZS52MS5SZXF1aXJlZFJlY29yZBITCgtmcm9tX3JlZ2lvbhgCIAEoCRISCgp0aW1lb3V0X21zGAMgASgNImIKFEF3YWl0UmVjb3Jkc1Jlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEjIKB21pc3NpbmcYAiADKAsyIS5tZXJpZGlhbi5zdGF0ZS52MS5SZXF1aXJlZFJlY29yZCJDCgtNb2RlbFJlY29yZBIMCgRuYW1lGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCRIQCghtYW5pZmVzdBgDIAEoCSIzCgtSZWFkeVJlY29yZBIOCgZyZWdpb24YASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJIloKBURlbHRhEikKB2VudHJpZXMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeRITCgtmcm9tX3ZlY3RvchgCIAEoCRIRCgl0b192ZWN0b3IYAyABKAkiXAoMRmV0Y2hSZXF1ZXN0EhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEhEKCW1heF9ieXRlcxgCIAEoDRIRCglhZnRlcl9rZXkYAyABKAkSDgoGcmVnaW9uGAQgASgJImQKDUZldGNoUmVzcG9uc2USKQoHZW50cmllcxgBIAMoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5EhYKDnZlcnNpb25fdmVjdG9yGAIgASgJEhAKCG5leHRfa2V5GAMgASgJIjEKElJlbW92ZU1vZGVsUmVxdWVzdBIMCgRuYW1lGAEgASgJEg0KBWZvcmNlGAIgASgIIi0KE1JlbW92ZU1vZGVsUmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkyggUKDFN0YXRlU2VydmljZRJMCgVXYXRjaBIfLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoUmVxdWVzdBogLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoUmVzcG9uc2UwARJVCghSZWFkQmxvYhIiLm1lcmlkaWFuLnN0YXRlLnYxLlJlYWRCbG9iUmVxdWVzdBojLm1lcmlkaWFuLnN0YXRlLnYxLlJlYWRCbG9iUmVzcG9uc2UwARJVCghBZGRNb2RlbBIiLm1lcmlkaWFuLnN0YXRlLnYxLkFkZE1vZGVsUmVxdWVzdBojLm1lcmlkaWFuLnN0YXRlLnYxLkFkZE1vZGVsUmVzcG9uc2UoARJZCgpMaXN0TW9kZWxzEiQubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1vZGVsc1JlcXVlc3QaJS5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0TW9kZWxzUmVzcG9uc2USXAoLUmVwb3J0UmVhZHkSJS5tZXJpZGlhbi5zdGF0ZS52MS5SZXBvcnRSZWFkeVJlcXVlc3QaJi5tZXJpZGlhbi5zdGF0ZS52MS5SZXBvcnRSZWFkeVJlc3BvbnNlEl8KDEF3YWl0UmVjb3JkcxImLm1lcmlkaWFuLnN0YXRlLnYxLkF3YWl0UmVjb3Jkc1JlcXVlc3QaJy5tZXJpZGlhbi5zdGF0ZS52MS5Bd2FpdFJlY29yZHNSZXNwb25zZRJcCgtSZW1vdmVNb2RlbBIlLm1lcmlkaWFuLnN0YXRlLnYxLlJlbW92ZU1vZGVsUmVxdWVzdBomLm1lcmlkaWFuLnN0YXRlLnYxLlJlbW92ZU1vZGVsUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Ch1tZXJpZGlhbi9zdGF0ZS92MS9zdGF0ZS5wcm90bxIRbWVyaWRpYW4uc3RhdGUudjEiZgoHVmVyc2lvbhILCgNkb3QYASABKAkSCwoDaGxjGAIgASgJEg0KBXZhbHVlGAMgASgMEg8KB2RlbGV0ZWQYBCABKAgSDgoGYXV0aG9yGAUgASgJEhEKCWV4dGVuc2lvbhgGIAEoDCJTCgVFbnRyeRILCgNrZXkYASABKAkSLAoIdmVyc2lvbnMYAiADKAsyGi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uEg8KB2NvbnRleHQYAyABKAkibAoJTG9nUmVjb3JkEicKBWVudHJ5GAEgASgLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSDQoFYWN0b3IYAiABKAkSDwoHY291bnRlchgDIAEoBBIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCSImCgxXYXRjaFJlcXVlc3QSFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiZQoNV2F0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIIjEKD1JlYWRCbG9iUmVxdWVzdBIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEIiEKEFJlYWRCbG9iUmVzcG9uc2USDQoFY2h1bmsYASABKAwiIAoOTW9kZWxQYXJ0U3RhcnQSDgoGZGlnZXN0GAEgASgJInIKD0FkZE1vZGVsUmVxdWVzdBISCghtYW5pZmVzdBgBIAEoCUgAEjIKBXN0YXJ0GAIgASgLMiEubWVyaWRpYW4uc3RhdGUudjEuTW9kZWxQYXJ0U3RhcnRIABIPCgVjaHVuaxgDIAEoDEgAQgYKBHBhcnQiTwoQQWRkTW9kZWxSZXNwb25zZRINCgVtb2RlbBgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAyABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QicgoFTW9kZWwSDAoEbmFtZRgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEAoIbWFuaWZlc3QYAyABKAkSFQoNcmVhZHlfcmVnaW9ucxgEIAMoCRILCgNkb3QYBSABKAkSDwoHcHJvYmxlbRgGIAEoCSJnChJMaXN0TW9kZWxzUmVzcG9uc2USKAoGbW9kZWxzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuTW9kZWwSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSDwoHcmVnaW9ucxgDIAMoCSJaChJSZXBvcnRSZWFkeVJlcXVlc3QSFAoMbW9kZWxfZGlnZXN0GAEgASgJEg4KBndvcmtlchgCIAEoCRINCgVyZWFkeRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJIi0KE1JlcG9ydFJlYWR5UmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiKgoOUmVxdWlyZWRSZWNvcmQSCwoDa2V5GAEgASgJEgsKA2RvdBgCIAEoCSJyChNBd2FpdFJlY29yZHNSZXF1ZXN0EjIKB3JlY29yZHMYASADKAsyIS5tZXJpZGlhbi5zdGF0ZS52MS5SZXF1aXJlZFJlY29yZBITCgtmcm9tX3JlZ2lvbhgCIAEoCRISCgp0aW1lb3V0X21zGAMgASgNImIKFEF3YWl0UmVjb3Jkc1Jlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEjIKB21pc3NpbmcYAiADKAsyIS5tZXJpZGlhbi5zdGF0ZS52MS5SZXF1aXJlZFJlY29yZCJDCgtNb2RlbFJlY29yZBIMCgRuYW1lGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCRIQCghtYW5pZmVzdBgDIAEoCSIzCgtSZWFkeVJlY29yZBIOCgZyZWdpb24YASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJIloKBURlbHRhEikKB2VudHJpZXMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeRITCgtmcm9tX3ZlY3RvchgCIAEoCRIRCgl0b192ZWN0b3IYAyABKAkiXAoMRmV0Y2hSZXF1ZXN0EhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEhEKCW1heF9ieXRlcxgCIAEoDRIRCglhZnRlcl9rZXkYAyABKAkSDgoGcmVnaW9uGAQgASgJImQKDUZldGNoUmVzcG9uc2USKQoHZW50cmllcxgBIAMoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5EhYKDnZlcnNpb25fdmVjdG9yGAIgASgJEhAKCG5leHRfa2V5GAMgASgJIjEKElJlbW92ZU1vZGVsUmVxdWVzdBIMCgRuYW1lGAEgASgJEg0KBWZvcmNlGAIgASgIIi0KE1JlbW92ZU1vZGVsUmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkieAoLVmVyc2lvblZpZXcSCwoDZG90GAEgASgJEgsKA2hsYxgCIAEoCRIPCgd1bml4X21zGAMgASgEEg4KBnJlZ2lvbhgEIAEoCRIOCgZhdXRob3IYBSABKAkSDwoHZGVsZXRlZBgGIAEoCBINCgV2YWx1ZRgHIAEoDCKPAQoJRW50cnlWaWV3EgsKA2tleRgBIAEoCRIwCgh2ZXJzaW9ucxgCIAMoCzIeLm1lcmlkaWFuLnN0YXRlLnYxLlZlcnNpb25WaWV3EhMKBndpbm5lchgDIAEoDUgAiAEBEhIKCmNvbmZsaWN0ZWQYBCABKAgSDwoHY29udGV4dBgFIAEoCUIJCgdfd2lubmVyIlMKCkdldFJlcXVlc3QSCwoDa2V5GAEgASgJEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJEhQKB3dhaXRfbXMYAyABKA1IAIgBAUIKCghfd2FpdF9tcyJSCgtHZXRSZXNwb25zZRIrCgVlbnRyeRgBIAEoCzIcLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5VmlldxIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCSKPAQoLTGlzdFJlcXVlc3QSDgoGcHJlZml4GAEgASgJEhEKCWFmdGVyX2tleRgCIAEoCRINCgVsaW1pdBgDIAEoDRIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCRIUCgd3YWl0X21zGAUgASgNSACIAQESFAoMd2l0aF9kZWxldGVkGAYgASgIQgoKCF93YWl0X21zImcKDExpc3RSZXNwb25zZRItCgdlbnRyaWVzGAEgAygLMhwubWVyaWRpYW4uc3RhdGUudjEuRW50cnlWaWV3EhAKCG5leHRfa2V5GAIgASgJEhYKDnZlcnNpb25fdmVjdG9yGAMgASgJIoQBCgpQdXRSZXF1ZXN0EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDBIUCgdjb250ZXh0GAMgASgJSACIAQESFgoOdmVyc2lvbl92ZWN0b3IYBCABKAkSFAoHd2FpdF9tcxgFIAEoDUgBiAEBQgoKCF9jb250ZXh0QgoKCF93YWl0X21zIjYKC1B1dFJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEg8KB2NoYW5nZWQYAiABKAgieAoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSFAoHY29udGV4dBgCIAEoCUgAiAEBEhYKDnZlcnNpb25fdmVjdG9yGAMgASgJEhQKB3dhaXRfbXMYBCABKA1IAYgBAUIKCghfY29udGV4dEIKCghfd2FpdF9tcyI5Cg5EZWxldGVSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIjoKEFdhdGNoS2V5c1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJIm0KEVdhdGNoS2V5c1Jlc3BvbnNlEi0KB2VudHJpZXMYASADKAsyHC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeVZpZXcSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIIkcKC1NlZW5WZXJzaW9uEgsKA2tleRgBIAEoCRIrCgd2ZXJzaW9uGAIgASgLMhoubWVyaWRpYW4uc3RhdGUudjEuVmVyc2lvbiIsCg5IaXN0b3J5UmVxdWVzdBILCgNrZXkYASABKAkSDQoFbGltaXQYAiABKA0iZQoLSGlzdG9yeUl0ZW0SLwoHdmVyc2lvbhgBIAEoCzIeLm1lcmlkaWFuLnN0YXRlLnYxLlZlcnNpb25WaWV3EhQKDHNlZW5fdW5peF9tcxgCIAEoBBIPCgdjdXJyZW50GAMgASgIIlgKD0hpc3RvcnlSZXNwb25zZRItCgVpdGVtcxgBIAMoCzIeLm1lcmlkaWFuLnN0YXRlLnYxLkhpc3RvcnlJdGVtEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJIoIBChRMaXN0Q29uZmxpY3RzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSEQoJYWZ0ZXJfa2V5GAIgASgJEg0KBWxpbWl0GAMgASgNEhYKDnZlcnNpb25fdmVjdG9yGAQgASgJEhQKB3dhaXRfbXMYBSABKA1IAIgBAUIKCghfd2FpdF9tcyJwChVMaXN0Q29uZmxpY3RzUmVzcG9uc2USLQoHZW50cmllcxgBIAMoCzIcLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5VmlldxIQCghuZXh0X2tleRgCIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCSKsAQoWUmVzb2x2ZUNvbmZsaWN0UmVxdWVzdBILCgNrZXkYASABKAkSDQoDZG90GAIgASgJSAASDwoFdmFsdWUYAyABKAxIABIQCgZkZWxldGUYBCABKAhIABIPCgdjb250ZXh0GAUgASgJEhYKDnZlcnNpb25fdmVjdG9yGAYgASgJEhQKB3dhaXRfbXMYByABKA1IAYgBAUIICgZjaG9pY2VCCgoIX3dhaXRfbXMiMQoXUmVzb2x2ZUNvbmZsaWN0UmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiiQIKEFJlZ2lvblN5bmNTdGF0dXMSDgoGcmVnaW9uGAEgASgJEjEKBXN0YXRlGAIgASgOMiIubWVyaWRpYW4uc3RhdGUudjEuUmVnaW9uU3luY1N0YXRlEhsKE2tub3duX3VudGlsX3VuaXhfbXMYAyABKAQSDgoGcm91bmRzGAQgASgEEhYKDnZlcnNpb25fdmVjdG9yGAUgASgJEhUKDWhlYXJkX3VuaXhfbXMYBiABKAQSFwoPcGVuZGluZ19lbnRyaWVzGAcgASgNEhoKEmxhc3RfZmV0Y2hfdW5peF9tcxgIIAEoBBIRCgljb25mbGljdHMYCSABKA0SDgoGZGlnZXN0GAogASgJIhYKFEdldFN5bmNTdGF0dXNSZXF1ZXN0InIKFUdldFN5bmNTdGF0dXNSZXNwb25zZRIOCgZyZWdpb24YASABKAkSNAoHcmVnaW9ucxgCIAMoCzIjLm1lcmlkaWFuLnN0YXRlLnYxLlJlZ2lvblN5bmNTdGF0dXMSEwoLbm93X3VuaXhfbXMYAyABKAQiLQoWV2F0Y2hTeW5jU3RhdHVzUmVxdWVzdBITCgtpbnRlcnZhbF9tcxgBIAEoDSJTChdXYXRjaFN5bmNTdGF0dXNSZXNwb25zZRI4CgZzdGF0dXMYASABKAsyKC5tZXJpZGlhbi5zdGF0ZS52MS5HZXRTeW5jU3RhdHVzUmVzcG9uc2UiVgoTQ2hhbmdlTWVtYmVyUmVxdWVzdBIOCgZyZWdpb24YASABKAkSLwoGYWN0aW9uGAIgASgOMh8ubWVyaWRpYW4uc3RhdGUudjEuTWVtYmVyQWN0aW9uIj8KFENoYW5nZU1lbWJlclJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEg8KB2NoYW5nZWQYAiABKAgiFAoSTGlzdE1lbWJlcnNSZXF1ZXN0IksKBk1lbWJlchIOCgZyZWdpb24YASABKAkSMQoFc3RhdGUYAiABKA4yIi5tZXJpZGlhbi5zdGF0ZS52MS5SZWdpb25TeW5jU3RhdGUiWQoTTGlzdE1lbWJlcnNSZXNwb25zZRIqCgdtZW1iZXJzGAEgAygLMhkubWVyaWRpYW4uc3RhdGUudjEuTWVtYmVyEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJKtIBCg9SZWdpb25TeW5jU3RhdGUSIQodUkVHSU9OX1NZTkNfU1RBVEVfVU5TUEVDSUZJRUQQABIcChhSRUdJT05fU1lOQ19TVEFURV9BQ1RJVkUQARIeChpSRUdJT05fU1lOQ19TVEFURV9SRU1PVklORxACEh0KGVJFR0lPTl9TWU5DX1NUQVRFX1JFTU9WRUQQAxIgChxSRUdJT05fU1lOQ19TVEFURV9SRUNPVkVSSU5HEAQSHQoZUkVHSU9OX1NZTkNfU1RBVEVfVU5IRUFSRBAFKl4KDE1lbWJlckFjdGlvbhIdChlNRU1CRVJfQUNUSU9OX1VOU1BFQ0lGSUVEEAASFQoRTUVNQkVSX0FDVElPTl9BREQQARIYChRNRU1CRVJfQUNUSU9OX1JFTU9WRRACMq8NCgxTdGF0ZVNlcnZpY2USTAoFV2F0Y2gSHy5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaFJlcXVlc3QaIC5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaFJlc3BvbnNlMAESVQoIUmVhZEJsb2ISIi5tZXJpZGlhbi5zdGF0ZS52MS5SZWFkQmxvYlJlcXVlc3QaIy5tZXJpZGlhbi5zdGF0ZS52MS5SZWFkQmxvYlJlc3BvbnNlMAESVQoIQWRkTW9kZWwSIi5tZXJpZGlhbi5zdGF0ZS52MS5BZGRNb2RlbFJlcXVlc3QaIy5tZXJpZGlhbi5zdGF0ZS52MS5BZGRNb2RlbFJlc3BvbnNlKAESWQoKTGlzdE1vZGVscxIkLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiUubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1vZGVsc1Jlc3BvbnNlElwKC1JlcG9ydFJlYWR5EiUubWVyaWRpYW4uc3RhdGUudjEuUmVwb3J0UmVhZHlSZXF1ZXN0GiYubWVyaWRpYW4uc3RhdGUudjEuUmVwb3J0UmVhZHlSZXNwb25zZRJfCgxBd2FpdFJlY29yZHMSJi5tZXJpZGlhbi5zdGF0ZS52MS5Bd2FpdFJlY29yZHNSZXF1ZXN0GicubWVyaWRpYW4uc3RhdGUudjEuQXdhaXRSZWNvcmRzUmVzcG9uc2USXAoLUmVtb3ZlTW9kZWwSJS5tZXJpZGlhbi5zdGF0ZS52MS5SZW1vdmVNb2RlbFJlcXVlc3QaJi5tZXJpZGlhbi5zdGF0ZS52MS5SZW1vdmVNb2RlbFJlc3BvbnNlEkQKA0dldBIdLm1lcmlkaWFuLnN0YXRlLnYxLkdldFJlcXVlc3QaHi5tZXJpZGlhbi5zdGF0ZS52MS5HZXRSZXNwb25zZRJHCgRMaXN0Eh4ubWVyaWRpYW4uc3RhdGUudjEuTGlzdFJlcXVlc3QaHy5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0UmVzcG9uc2USRAoDUHV0Eh0ubWVyaWRpYW4uc3RhdGUudjEuUHV0UmVxdWVzdBoeLm1lcmlkaWFuLnN0YXRlLnYxLlB1dFJlc3BvbnNlEk0KBkRlbGV0ZRIgLm1lcmlkaWFuLnN0YXRlLnYxLkRlbGV0ZVJlcXVlc3QaIS5tZXJpZGlhbi5zdGF0ZS52MS5EZWxldGVSZXNwb25zZRJYCglXYXRjaEtleXMSIy5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaEtleXNSZXF1ZXN0GiQubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hLZXlzUmVzcG9uc2UwARJQCgdIaXN0b3J5EiEubWVyaWRpYW4uc3RhdGUudjEuSGlzdG9yeVJlcXVlc3QaIi5tZXJpZGlhbi5zdGF0ZS52MS5IaXN0b3J5UmVzcG9uc2USYgoNTGlzdENvbmZsaWN0cxInLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RDb25mbGljdHNSZXF1ZXN0GigubWVyaWRpYW4uc3RhdGUudjEuTGlzdENvbmZsaWN0c1Jlc3BvbnNlEmgKD1Jlc29sdmVDb25mbGljdBIpLm1lcmlkaWFuLnN0YXRlLnYxLlJlc29sdmVDb25mbGljdFJlcXVlc3QaKi5tZXJpZGlhbi5zdGF0ZS52MS5SZXNvbHZlQ29uZmxpY3RSZXNwb25zZRJiCg1HZXRTeW5jU3RhdHVzEicubWVyaWRpYW4uc3RhdGUudjEuR2V0U3luY1N0YXR1c1JlcXVlc3QaKC5tZXJpZGlhbi5zdGF0ZS52MS5HZXRTeW5jU3RhdHVzUmVzcG9uc2USagoPV2F0Y2hTeW5jU3RhdHVzEikubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hTeW5jU3RhdHVzUmVxdWVzdBoqLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoU3luY1N0YXR1c1Jlc3BvbnNlMAESXwoMQ2hhbmdlTWVtYmVyEiYubWVyaWRpYW4uc3RhdGUudjEuQ2hhbmdlTWVtYmVyUmVxdWVzdBonLm1lcmlkaWFuLnN0YXRlLnYxLkNoYW5nZU1lbWJlclJlc3BvbnNlElwKC0xpc3RNZW1iZXJzEiUubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1lbWJlcnNSZXF1ZXN0GiYubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1lbWJlcnNSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * One value of a key that no other known value supersedes. Several of them are a conflict.
@@ -719,6 +719,1012 @@ export const RemoveModelResponseSchema: GenMessage<RemoveModelResponse> = /*@__P
   messageDesc(file_meridian_state_v1_state, 24);
 
 /**
+ * A version as people and their programs look at it.
+ *
+ * @generated from message meridian.state.v1.VersionView
+ */
+export type VersionView = Message<"meridian.state.v1.VersionView"> & {
+  /**
+   * region@epoch=n: names the version.
+   *
+   * @generated from field: string dot = 1;
+   */
+  dot: string;
+
+  /**
+   * 16 hexadecimal digits, see packages/causality.
+   *
+   * @generated from field: string hlc = 2;
+   */
+  hlc: string;
+
+  /**
+   * Wall time of the write by its hlc, ms since 1970.
+   *
+   * @generated from field: uint64 unix_ms = 3;
+   */
+  unixMs: bigint;
+
+  /**
+   * Where it was written.
+   *
+   * @generated from field: string region = 4;
+   */
+  region: string;
+
+  /**
+   * Who wrote it: `role` or `role/name`. Empty for what the system writes itself.
+   *
+   * @generated from field: string author = 5;
+   */
+  author: string;
+
+  /**
+   * @generated from field: bool deleted = 6;
+   */
+  deleted: boolean;
+
+  /**
+   * @generated from field: bytes value = 7;
+   */
+  value: Uint8Array;
+};
+
+/**
+ * Describes the message meridian.state.v1.VersionView.
+ * Use `create(VersionViewSchema)` to create a new message.
+ */
+export const VersionViewSchema: GenMessage<VersionView> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 25);
+
+/**
+ * A key as people and their programs look at it.
+ *
+ * @generated from message meridian.state.v1.EntryView
+ */
+export type EntryView = Message<"meridian.state.v1.EntryView"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * By dot. None: the key was never written, or its deletion is forgotten.
+   *
+   * @generated from field: repeated meridian.state.v1.VersionView versions = 2;
+   */
+  versions: VersionView[];
+
+  /**
+   * Index of the version that every region shows; unset when there is none. It may be a deletion.
+   *
+   * @generated from field: optional uint32 winner = 3;
+   */
+  winner?: number | undefined;
+
+  /**
+   * The versions differ. Equal content that was written in several regions is one value.
+   *
+   * @generated from field: bool conflicted = 4;
+   */
+  conflicted: boolean;
+
+  /**
+   * For a write that supersedes what is shown here and nothing else.
+   *
+   * @generated from field: string context = 5;
+   */
+  context: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.EntryView.
+ * Use `create(EntryViewSchema)` to create a new message.
+ */
+export const EntryViewSchema: GenMessage<EntryView> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 26);
+
+/**
+ * @generated from message meridian.state.v1.GetRequest
+ */
+export type GetRequest = Message<"meridian.state.v1.GetRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Session token; empty for none.
+   *
+   * @generated from field: string version_vector = 2;
+   */
+  versionVector: string;
+
+  /**
+   * How long the region may wait until it has seen the token: at most 5,000; unset is 250.
+   *
+   * @generated from field: optional uint32 wait_ms = 3;
+   */
+  waitMs?: number | undefined;
+};
+
+/**
+ * Describes the message meridian.state.v1.GetRequest.
+ * Use `create(GetRequestSchema)` to create a new message.
+ */
+export const GetRequestSchema: GenMessage<GetRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 27);
+
+/**
+ * @generated from message meridian.state.v1.GetResponse
+ */
+export type GetResponse = Message<"meridian.state.v1.GetResponse"> & {
+  /**
+   * @generated from field: meridian.state.v1.EntryView entry = 1;
+   */
+  entry?: EntryView | undefined;
+
+  /**
+   * Session token: covers what was answered.
+   *
+   * @generated from field: string version_vector = 2;
+   */
+  versionVector: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.GetResponse.
+ * Use `create(GetResponseSchema)` to create a new message.
+ */
+export const GetResponseSchema: GenMessage<GetResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 28);
+
+/**
+ * @generated from message meridian.state.v1.ListRequest
+ */
+export type ListRequest = Message<"meridian.state.v1.ListRequest"> & {
+  /**
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * Resume after this key.
+   *
+   * @generated from field: string after_key = 2;
+   */
+  afterKey: string;
+
+  /**
+   * Of one page, at most 1,000; 0 is 100. A page has at most about 1 MiB.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+
+  /**
+   * @generated from field: string version_vector = 4;
+   */
+  versionVector: string;
+
+  /**
+   * @generated from field: optional uint32 wait_ms = 5;
+   */
+  waitMs?: number | undefined;
+
+  /**
+   * Keys that readers see as deleted, too.
+   *
+   * @generated from field: bool with_deleted = 6;
+   */
+  withDeleted: boolean;
+};
+
+/**
+ * Describes the message meridian.state.v1.ListRequest.
+ * Use `create(ListRequestSchema)` to create a new message.
+ */
+export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 29);
+
+/**
+ * @generated from message meridian.state.v1.ListResponse
+ */
+export type ListResponse = Message<"meridian.state.v1.ListResponse"> & {
+  /**
+   * @generated from field: repeated meridian.state.v1.EntryView entries = 1;
+   */
+  entries: EntryView[];
+
+  /**
+   * `after_key` of the next page; empty when nothing is left.
+   *
+   * @generated from field: string next_key = 2;
+   */
+  nextKey: string;
+
+  /**
+   * @generated from field: string version_vector = 3;
+   */
+  versionVector: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.ListResponse.
+ * Use `create(ListResponseSchema)` to create a new message.
+ */
+export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 30);
+
+/**
+ * @generated from message meridian.state.v1.PutRequest
+ */
+export type PutRequest = Message<"meridian.state.v1.PutRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: bytes value = 2;
+   */
+  value: Uint8Array;
+
+  /**
+   * What the writer saw: `context` of an EntryView. Unset: all that this region has.
+   *
+   * @generated from field: optional string context = 3;
+   */
+  context?: string | undefined;
+
+  /**
+   * @generated from field: string version_vector = 4;
+   */
+  versionVector: string;
+
+  /**
+   * @generated from field: optional uint32 wait_ms = 5;
+   */
+  waitMs?: number | undefined;
+};
+
+/**
+ * Describes the message meridian.state.v1.PutRequest.
+ * Use `create(PutRequestSchema)` to create a new message.
+ */
+export const PutRequestSchema: GenMessage<PutRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 31);
+
+/**
+ * @generated from message meridian.state.v1.PutResponse
+ */
+export type PutResponse = Message<"meridian.state.v1.PutResponse"> & {
+  /**
+   * Session token: covers the write.
+   *
+   * @generated from field: string version_vector = 1;
+   */
+  versionVector: string;
+
+  /**
+   * False: readers saw this value already, and nothing was written.
+   *
+   * @generated from field: bool changed = 2;
+   */
+  changed: boolean;
+};
+
+/**
+ * Describes the message meridian.state.v1.PutResponse.
+ * Use `create(PutResponseSchema)` to create a new message.
+ */
+export const PutResponseSchema: GenMessage<PutResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 32);
+
+/**
+ * @generated from message meridian.state.v1.DeleteRequest
+ */
+export type DeleteRequest = Message<"meridian.state.v1.DeleteRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: optional string context = 2;
+   */
+  context?: string | undefined;
+
+  /**
+   * @generated from field: string version_vector = 3;
+   */
+  versionVector: string;
+
+  /**
+   * @generated from field: optional uint32 wait_ms = 4;
+   */
+  waitMs?: number | undefined;
+};
+
+/**
+ * Describes the message meridian.state.v1.DeleteRequest.
+ * Use `create(DeleteRequestSchema)` to create a new message.
+ */
+export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 33);
+
+/**
+ * @generated from message meridian.state.v1.DeleteResponse
+ */
+export type DeleteResponse = Message<"meridian.state.v1.DeleteResponse"> & {
+  /**
+   * @generated from field: string version_vector = 1;
+   */
+  versionVector: string;
+
+  /**
+   * False: readers saw no value already.
+   *
+   * @generated from field: bool changed = 2;
+   */
+  changed: boolean;
+};
+
+/**
+ * Describes the message meridian.state.v1.DeleteResponse.
+ * Use `create(DeleteResponseSchema)` to create a new message.
+ */
+export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 34);
+
+/**
+ * @generated from message meridian.state.v1.WatchKeysRequest
+ */
+export type WatchKeysRequest = Message<"meridian.state.v1.WatchKeysRequest"> & {
+  /**
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * What the reader has: `version_vector` of the last WatchKeysResponse. Empty: everything comes.
+   *
+   * @generated from field: string version_vector = 2;
+   */
+  versionVector: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.WatchKeysRequest.
+ * Use `create(WatchKeysRequestSchema)` to create a new message.
+ */
+export const WatchKeysRequestSchema: GenMessage<WatchKeysRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 35);
+
+/**
+ * @generated from message meridian.state.v1.WatchKeysResponse
+ */
+export type WatchKeysResponse = Message<"meridian.state.v1.WatchKeysResponse"> & {
+  /**
+   * @generated from field: repeated meridian.state.v1.EntryView entries = 1;
+   */
+  entries: EntryView[];
+
+  /**
+   * To go on from. Entries up to and including it have been sent.
+   *
+   * @generated from field: string version_vector = 2;
+   */
+  versionVector: string;
+
+  /**
+   * All that was known when the entries were gathered has been sent.
+   *
+   * @generated from field: bool caught_up = 3;
+   */
+  caughtUp: boolean;
+};
+
+/**
+ * Describes the message meridian.state.v1.WatchKeysResponse.
+ * Use `create(WatchKeysResponseSchema)` to create a new message.
+ */
+export const WatchKeysResponseSchema: GenMessage<WatchKeysResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 36);
+
+/**
+ * Stored on meridian.<region>.history.<key>: a version that the region has seen.
+ *
+ * @generated from message meridian.state.v1.SeenVersion
+ */
+export type SeenVersion = Message<"meridian.state.v1.SeenVersion"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: meridian.state.v1.Version version = 2;
+   */
+  version?: Version | undefined;
+};
+
+/**
+ * Describes the message meridian.state.v1.SeenVersion.
+ * Use `create(SeenVersionSchema)` to create a new message.
+ */
+export const SeenVersionSchema: GenMessage<SeenVersion> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 37);
+
+/**
+ * @generated from message meridian.state.v1.HistoryRequest
+ */
+export type HistoryRequest = Message<"meridian.state.v1.HistoryRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * At most 32; 0 is all.
+   *
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message meridian.state.v1.HistoryRequest.
+ * Use `create(HistoryRequestSchema)` to create a new message.
+ */
+export const HistoryRequestSchema: GenMessage<HistoryRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 38);
+
+/**
+ * @generated from message meridian.state.v1.HistoryItem
+ */
+export type HistoryItem = Message<"meridian.state.v1.HistoryItem"> & {
+  /**
+   * @generated from field: meridian.state.v1.VersionView version = 1;
+   */
+  version?: VersionView | undefined;
+
+  /**
+   * When this region saw it, ms since 1970.
+   *
+   * @generated from field: uint64 seen_unix_ms = 2;
+   */
+  seenUnixMs: bigint;
+
+  /**
+   * It is not superseded.
+   *
+   * @generated from field: bool current = 3;
+   */
+  current: boolean;
+};
+
+/**
+ * Describes the message meridian.state.v1.HistoryItem.
+ * Use `create(HistoryItemSchema)` to create a new message.
+ */
+export const HistoryItemSchema: GenMessage<HistoryItem> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 39);
+
+/**
+ * @generated from message meridian.state.v1.HistoryResponse
+ */
+export type HistoryResponse = Message<"meridian.state.v1.HistoryResponse"> & {
+  /**
+   * @generated from field: repeated meridian.state.v1.HistoryItem items = 1;
+   */
+  items: HistoryItem[];
+
+  /**
+   * @generated from field: string version_vector = 2;
+   */
+  versionVector: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.HistoryResponse.
+ * Use `create(HistoryResponseSchema)` to create a new message.
+ */
+export const HistoryResponseSchema: GenMessage<HistoryResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 40);
+
+/**
+ * @generated from message meridian.state.v1.ListConflictsRequest
+ */
+export type ListConflictsRequest = Message<"meridian.state.v1.ListConflictsRequest"> & {
+  /**
+   * @generated from field: string prefix = 1;
+   */
+  prefix: string;
+
+  /**
+   * @generated from field: string after_key = 2;
+   */
+  afterKey: string;
+
+  /**
+   * Of one page, at most 1,000; 0 is 100.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+
+  /**
+   * @generated from field: string version_vector = 4;
+   */
+  versionVector: string;
+
+  /**
+   * @generated from field: optional uint32 wait_ms = 5;
+   */
+  waitMs?: number | undefined;
+};
+
+/**
+ * Describes the message meridian.state.v1.ListConflictsRequest.
+ * Use `create(ListConflictsRequestSchema)` to create a new message.
+ */
+export const ListConflictsRequestSchema: GenMessage<ListConflictsRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 41);
+
+/**
+ * @generated from message meridian.state.v1.ListConflictsResponse
+ */
+export type ListConflictsResponse = Message<"meridian.state.v1.ListConflictsResponse"> & {
+  /**
+   * @generated from field: repeated meridian.state.v1.EntryView entries = 1;
+   */
+  entries: EntryView[];
+
+  /**
+   * @generated from field: string next_key = 2;
+   */
+  nextKey: string;
+
+  /**
+   * @generated from field: string version_vector = 3;
+   */
+  versionVector: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.ListConflictsResponse.
+ * Use `create(ListConflictsResponseSchema)` to create a new message.
+ */
+export const ListConflictsResponseSchema: GenMessage<ListConflictsResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 42);
+
+/**
+ * @generated from message meridian.state.v1.ResolveConflictRequest
+ */
+export type ResolveConflictRequest = Message<"meridian.state.v1.ResolveConflictRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from oneof meridian.state.v1.ResolveConflictRequest.choice
+   */
+  choice: {
+    /**
+     * Of one of the versions: its content is written.
+     *
+     * @generated from field: string dot = 2;
+     */
+    value: string;
+    case: "dot";
+  } | {
+    /**
+     * Another value; for keys below config/.
+     *
+     * @generated from field: bytes value = 3;
+     */
+    value: Uint8Array;
+    case: "value";
+  } | {
+    /**
+     * No value; for keys below config/.
+     *
+     * @generated from field: bool delete = 4;
+     */
+    value: boolean;
+    case: "delete";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * `context` of the EntryView that was looked at. When it does not cover all versions there are now:
+   * ABORTED / CONFLICT_CHANGED, look again.
+   *
+   * @generated from field: string context = 5;
+   */
+  context: string;
+
+  /**
+   * @generated from field: string version_vector = 6;
+   */
+  versionVector: string;
+
+  /**
+   * @generated from field: optional uint32 wait_ms = 7;
+   */
+  waitMs?: number | undefined;
+};
+
+/**
+ * Describes the message meridian.state.v1.ResolveConflictRequest.
+ * Use `create(ResolveConflictRequestSchema)` to create a new message.
+ */
+export const ResolveConflictRequestSchema: GenMessage<ResolveConflictRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 43);
+
+/**
+ * @generated from message meridian.state.v1.ResolveConflictResponse
+ */
+export type ResolveConflictResponse = Message<"meridian.state.v1.ResolveConflictResponse"> & {
+  /**
+   * @generated from field: string version_vector = 1;
+   */
+  versionVector: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.ResolveConflictResponse.
+ * Use `create(ResolveConflictResponseSchema)` to create a new message.
+ */
+export const ResolveConflictResponseSchema: GenMessage<ResolveConflictResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 44);
+
+/**
+ * How far one region is.
+ *
+ * @generated from message meridian.state.v1.RegionSyncStatus
+ */
+export type RegionSyncStatus = Message<"meridian.state.v1.RegionSyncStatus"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * @generated from field: meridian.state.v1.RegionSyncState state = 2;
+   */
+  state: RegionSyncState;
+
+  /**
+   * t_j: it is known to hold every member's acknowledged writes up to then, ms since 1970; 0 while not known.
+   *
+   * @generated from field: uint64 known_until_unix_ms = 3;
+   */
+  knownUntilUnixMs: bigint;
+
+  /**
+   * v_j: its complete sync rounds.
+   *
+   * @generated from field: uint64 rounds = 4;
+   */
+  rounds: bigint;
+
+  /**
+   * @generated from field: string version_vector = 5;
+   */
+  versionVector: string;
+
+  /**
+   * When it was last heard of, by the clock of the one that answers; 0 for never.
+   *
+   * @generated from field: uint64 heard_unix_ms = 6;
+   */
+  heardUnixMs: bigint;
+
+  /**
+   * Entries that it lacks, as far as is known.
+   *
+   * @generated from field: uint32 pending_entries = 7;
+   */
+  pendingEntries: number;
+
+  /**
+   * End of its last complete anti-entropy with every member, by its clock; 0 for never.
+   *
+   * @generated from field: uint64 last_fetch_unix_ms = 8;
+   */
+  lastFetchUnixMs: bigint;
+
+  /**
+   * @generated from field: uint32 conflicts = 9;
+   */
+  conflicts: number;
+
+  /**
+   * Of its whole state, canonical: equal vectors have equal digests. Empty while not known.
+   *
+   * @generated from field: string digest = 10;
+   */
+  digest: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.RegionSyncStatus.
+ * Use `create(RegionSyncStatusSchema)` to create a new message.
+ */
+export const RegionSyncStatusSchema: GenMessage<RegionSyncStatus> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 45);
+
+/**
+ * @generated from message meridian.state.v1.GetSyncStatusRequest
+ */
+export type GetSyncStatusRequest = Message<"meridian.state.v1.GetSyncStatusRequest"> & {
+};
+
+/**
+ * Describes the message meridian.state.v1.GetSyncStatusRequest.
+ * Use `create(GetSyncStatusRequestSchema)` to create a new message.
+ */
+export const GetSyncStatusRequestSchema: GenMessage<GetSyncStatusRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 46);
+
+/**
+ * @generated from message meridian.state.v1.GetSyncStatusResponse
+ */
+export type GetSyncStatusResponse = Message<"meridian.state.v1.GetSyncStatusResponse"> & {
+  /**
+   * The region that answers.
+   *
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * Its own first.
+   *
+   * @generated from field: repeated meridian.state.v1.RegionSyncStatus regions = 2;
+   */
+  regions: RegionSyncStatus[];
+
+  /**
+   * Its wall clock.
+   *
+   * @generated from field: uint64 now_unix_ms = 3;
+   */
+  nowUnixMs: bigint;
+};
+
+/**
+ * Describes the message meridian.state.v1.GetSyncStatusResponse.
+ * Use `create(GetSyncStatusResponseSchema)` to create a new message.
+ */
+export const GetSyncStatusResponseSchema: GenMessage<GetSyncStatusResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 47);
+
+/**
+ * @generated from message meridian.state.v1.WatchSyncStatusRequest
+ */
+export type WatchSyncStatusRequest = Message<"meridian.state.v1.WatchSyncStatusRequest"> & {
+  /**
+   * 100 … 60,000; 0 is 1,000.
+   *
+   * @generated from field: uint32 interval_ms = 1;
+   */
+  intervalMs: number;
+};
+
+/**
+ * Describes the message meridian.state.v1.WatchSyncStatusRequest.
+ * Use `create(WatchSyncStatusRequestSchema)` to create a new message.
+ */
+export const WatchSyncStatusRequestSchema: GenMessage<WatchSyncStatusRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 48);
+
+/**
+ * @generated from message meridian.state.v1.WatchSyncStatusResponse
+ */
+export type WatchSyncStatusResponse = Message<"meridian.state.v1.WatchSyncStatusResponse"> & {
+  /**
+   * @generated from field: meridian.state.v1.GetSyncStatusResponse status = 1;
+   */
+  status?: GetSyncStatusResponse | undefined;
+};
+
+/**
+ * Describes the message meridian.state.v1.WatchSyncStatusResponse.
+ * Use `create(WatchSyncStatusResponseSchema)` to create a new message.
+ */
+export const WatchSyncStatusResponseSchema: GenMessage<WatchSyncStatusResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 49);
+
+/**
+ * @generated from message meridian.state.v1.ChangeMemberRequest
+ */
+export type ChangeMemberRequest = Message<"meridian.state.v1.ChangeMemberRequest"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * @generated from field: meridian.state.v1.MemberAction action = 2;
+   */
+  action: MemberAction;
+};
+
+/**
+ * Describes the message meridian.state.v1.ChangeMemberRequest.
+ * Use `create(ChangeMemberRequestSchema)` to create a new message.
+ */
+export const ChangeMemberRequestSchema: GenMessage<ChangeMemberRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 50);
+
+/**
+ * @generated from message meridian.state.v1.ChangeMemberResponse
+ */
+export type ChangeMemberResponse = Message<"meridian.state.v1.ChangeMemberResponse"> & {
+  /**
+   * @generated from field: string version_vector = 1;
+   */
+  versionVector: string;
+
+  /**
+   * @generated from field: bool changed = 2;
+   */
+  changed: boolean;
+};
+
+/**
+ * Describes the message meridian.state.v1.ChangeMemberResponse.
+ * Use `create(ChangeMemberResponseSchema)` to create a new message.
+ */
+export const ChangeMemberResponseSchema: GenMessage<ChangeMemberResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 51);
+
+/**
+ * @generated from message meridian.state.v1.ListMembersRequest
+ */
+export type ListMembersRequest = Message<"meridian.state.v1.ListMembersRequest"> & {
+};
+
+/**
+ * Describes the message meridian.state.v1.ListMembersRequest.
+ * Use `create(ListMembersRequestSchema)` to create a new message.
+ */
+export const ListMembersRequestSchema: GenMessage<ListMembersRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 52);
+
+/**
+ * @generated from message meridian.state.v1.Member
+ */
+export type Member = Message<"meridian.state.v1.Member"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * @generated from field: meridian.state.v1.RegionSyncState state = 2;
+   */
+  state: RegionSyncState;
+};
+
+/**
+ * Describes the message meridian.state.v1.Member.
+ * Use `create(MemberSchema)` to create a new message.
+ */
+export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 53);
+
+/**
+ * @generated from message meridian.state.v1.ListMembersResponse
+ */
+export type ListMembersResponse = Message<"meridian.state.v1.ListMembersResponse"> & {
+  /**
+   * @generated from field: repeated meridian.state.v1.Member members = 1;
+   */
+  members: Member[];
+
+  /**
+   * @generated from field: string version_vector = 2;
+   */
+  versionVector: string;
+};
+
+/**
+ * Describes the message meridian.state.v1.ListMembersResponse.
+ * Use `create(ListMembersResponseSchema)` to create a new message.
+ */
+export const ListMembersResponseSchema: GenMessage<ListMembersResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 54);
+
+/**
+ * @generated from enum meridian.state.v1.RegionSyncState
+ */
+export const RegionSyncState = {
+  /**
+   * @generated from enum value: REGION_SYNC_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: REGION_SYNC_STATE_ACTIVE = 1;
+   */
+  ACTIVE: 1,
+
+  /**
+   * @generated from enum value: REGION_SYNC_STATE_REMOVING = 2;
+   */
+  REMOVING: 2,
+
+  /**
+   * @generated from enum value: REGION_SYNC_STATE_REMOVED = 3;
+   */
+  REMOVED: 3,
+
+  /**
+   * Its log was lost: it takes no writes until it has everything again.
+   *
+   * @generated from enum value: REGION_SYNC_STATE_RECOVERING = 4;
+   */
+  RECOVERING: 4,
+
+  /**
+   * Nothing has come from it since the one that answers started.
+   *
+   * @generated from enum value: REGION_SYNC_STATE_UNHEARD = 5;
+   */
+  UNHEARD: 5,
+} as const;
+
+/**
+ * @generated from enum meridian.state.v1.RegionSyncState
+ */
+export type RegionSyncState = (typeof RegionSyncState)[keyof typeof RegionSyncState] | UnknownEnum;
+
+/**
+ * Describes the enum meridian.state.v1.RegionSyncState.
+ */
+export const RegionSyncStateSchema: GenEnum<RegionSyncState> = /*@__PURE__*/
+  enumDesc(file_meridian_state_v1_state, 0);
+
+/**
+ * @generated from enum meridian.state.v1.MemberAction
+ */
+export const MemberAction = {
+  /**
+   * @generated from enum value: MEMBER_ACTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Takes a region in again that was removed; it begins with a new epoch.
+   *
+   * @generated from enum value: MEMBER_ACTION_ADD = 1;
+   */
+  ADD: 1,
+
+  /**
+   * Seals what the others have of the region, and takes no more from it.
+   *
+   * @generated from enum value: MEMBER_ACTION_REMOVE = 2;
+   */
+  REMOVE: 2,
+} as const;
+
+/**
+ * @generated from enum meridian.state.v1.MemberAction
+ */
+export type MemberAction = (typeof MemberAction)[keyof typeof MemberAction] | UnknownEnum;
+
+/**
+ * Describes the enum meridian.state.v1.MemberAction.
+ */
+export const MemberActionSchema: GenEnum<MemberAction> = /*@__PURE__*/
+  enumDesc(file_meridian_state_v1_state, 1);
+
+/**
  * A region's replica of the shared state, served by its sync service to the other services and to operators.
  *
  * @generated from service meridian.state.v1.StateService
@@ -794,6 +1800,126 @@ export const StateService: GenService<{
     methodKind: "unary";
     input: typeof RemoveModelRequestSchema;
     output: typeof RemoveModelResponseSchema;
+  },
+  /**
+   * One key. An absent key has no versions, and a context that is good for a first write.
+   *
+   * @generated from rpc meridian.state.v1.StateService.Get
+   */
+  get: {
+    methodKind: "unary";
+    input: typeof GetRequestSchema;
+    output: typeof GetResponseSchema;
+  },
+  /**
+   * Keys in order, a page at a time.
+   *
+   * @generated from rpc meridian.state.v1.StateService.List
+   */
+  list: {
+    methodKind: "unary";
+    input: typeof ListRequestSchema;
+    output: typeof ListResponseSchema;
+  },
+  /**
+   * Writes a key below config/. With a context only the versions that it covers are superseded.
+   *
+   * @generated from rpc meridian.state.v1.StateService.Put
+   */
+  put: {
+    methodKind: "unary";
+    input: typeof PutRequestSchema;
+    output: typeof PutResponseSchema;
+  },
+  /**
+   * Deletes a key below config/. A deletion is a version like any other: it can lose to a concurrent write.
+   *
+   * @generated from rpc meridian.state.v1.StateService.Delete
+   */
+  delete: {
+    methodKind: "unary";
+    input: typeof DeleteRequestSchema;
+    output: typeof DeleteResponseSchema;
+  },
+  /**
+   * Keys that the given vector does not cover, then each one as its versions change. The stream never ends by itself.
+   *
+   * @generated from rpc meridian.state.v1.StateService.WatchKeys
+   */
+  watchKeys: {
+    methodKind: "server_streaming";
+    input: typeof WatchKeysRequestSchema;
+    output: typeof WatchKeysResponseSchema;
+  },
+  /**
+   * The versions of a key below config/ that this region has seen, newest first; the last 32 are kept.
+   *
+   * @generated from rpc meridian.state.v1.StateService.History
+   */
+  history: {
+    methodKind: "unary";
+    input: typeof HistoryRequestSchema;
+    output: typeof HistoryResponseSchema;
+  },
+  /**
+   * Keys whose concurrent versions differ, in order, a page at a time.
+   *
+   * @generated from rpc meridian.state.v1.StateService.ListConflicts
+   */
+  listConflicts: {
+    methodKind: "unary";
+    input: typeof ListConflictsRequestSchema;
+    output: typeof ListConflictsResponseSchema;
+  },
+  /**
+   * Ends the conflict of any key by one of its versions, or of a key below config/ by another value.
+   *
+   * @generated from rpc meridian.state.v1.StateService.ResolveConflict
+   */
+  resolveConflict: {
+    methodKind: "unary";
+    input: typeof ResolveConflictRequestSchema;
+    output: typeof ResolveConflictResponseSchema;
+  },
+  /**
+   * How far each region is, as the one that answers knows it.
+   *
+   * @generated from rpc meridian.state.v1.StateService.GetSyncStatus
+   */
+  getSyncStatus: {
+    methodKind: "unary";
+    input: typeof GetSyncStatusRequestSchema;
+    output: typeof GetSyncStatusResponseSchema;
+  },
+  /**
+   * The same again and again. The stream never ends by itself.
+   *
+   * @generated from rpc meridian.state.v1.StateService.WatchSyncStatus
+   */
+  watchSyncStatus: {
+    methodKind: "server_streaming";
+    input: typeof WatchSyncStatusRequestSchema;
+    output: typeof WatchSyncStatusResponseSchema;
+  },
+  /**
+   * Takes a region out of the membership, or in again.
+   *
+   * @generated from rpc meridian.state.v1.StateService.ChangeMember
+   */
+  changeMember: {
+    methodKind: "unary";
+    input: typeof ChangeMemberRequestSchema;
+    output: typeof ChangeMemberResponseSchema;
+  },
+  /**
+   * The regions that share the state.
+   *
+   * @generated from rpc meridian.state.v1.StateService.ListMembers
+   */
+  listMembers: {
+    methodKind: "unary";
+    input: typeof ListMembersRequestSchema;
+    output: typeof ListMembersResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_meridian_state_v1_state, 0);
