@@ -24,6 +24,8 @@ import { ScriptedWorker } from './scripted-worker.ts';
 export const REGIONS = ['beijing', 'shanghai'] as const;
 export type RegionName = (typeof REGIONS)[number];
 export const MODEL = { name: 'centernet-320', digest: 'sha256:model' };
+/** Of {@link MODEL}. */
+export const ALIAS = 'detector';
 const ACTOR = actorId('beijing', 0x1234n);
 export const VECTOR = VersionVector.of([[ACTOR, 7]]);
 const WINDOW_BYTES = 1024 * 1024;
@@ -191,6 +193,8 @@ function registry() {
     vector: () => VECTOR,
     model: (name: string) => (name === '' || name === MODEL.name ? entry : undefined),
     models: () => [entry],
+    aliases: () => [],
+    aliasTarget: (alias: string) => (alias === ALIAS ? { model: MODEL.name, digest: MODEL.digest } : undefined),
     modelByDigest: (digest: string) => (digest === MODEL.digest ? entry : undefined),
     readyRegions: (digest: string) => (digest === MODEL.digest ? ready : new Set<string>()),
     caughtUp: Promise.resolve(),

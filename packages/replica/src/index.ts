@@ -1,4 +1,29 @@
 export {
+  type AliasRoll,
+  type AliasTarget,
+  type Evidence,
+  NO_EVIDENCE,
+  type PhaseName,
+  type Phases,
+  phaseOf,
+  type RegionPhase,
+  type RollGate,
+  type RollState,
+  rollState,
+  settledTarget,
+  targetIn,
+} from './alias.ts';
+export {
+  aliasMessage,
+  encodeAlias,
+  encodePhase,
+  evidenceOf,
+  phaseMessage,
+  ROLL_REGIONS_MAX,
+  targetMessage,
+} from './alias-codec.ts';
+export { type AliasEntry, AliasIndex } from './alias-index.ts';
+export {
   compareDots,
   currentValue,
   type Entry,
@@ -10,4 +35,13 @@ export {
 export { decodeEntry, encodeEntry, KEY_CHARS_MAX, VERSIONS_MAX } from './entry-codec.ts';
 export { type ModelEntry, ModelIndex } from './model-index.ts';
 export { DEFAULT_MODEL, Replica, type ReplicaOptions, WAITERS_MAX } from './replica.ts';
-export { MODEL_PREFIX, modelKey, parseStateKey, READY_PREFIX, readyKey, type StateKey } from './state-key.ts';
+export {
+  aliasKey,
+  MODEL_PREFIX,
+  modelKey,
+  parseStateKey,
+  READY_PREFIX,
+  readyKey,
+  rollKey,
+  type StateKey,
+} from './state-key.ts';

@@ -8,6 +8,7 @@ import type { SchedulerConfig } from './config.ts';
 import { Collector } from './inbound/collector.ts';
 import { Door } from './inbound/door.ts';
 import { JobsHandlers } from './inbound/jobs.ts';
+import type { Models } from './inbound/model-choice.ts';
 import { RecognizeHandlers } from './inbound/recognize.ts';
 import { Recognizer } from './inbound/recognizer.ts';
 import { RegionsHandlers } from './inbound/regions.ts';
@@ -44,7 +45,7 @@ export type Context = Omit<ServiceContext<SchedulerConfig>, 'config'> & { readon
 /** What the scheduler reaches the world through. */
 export interface Doors {
   readonly bus: MessageBus;
-  readonly replica: Pick<Replica, 'vector' | 'model' | 'models' | 'modelByDigest' | 'readyRegions' | 'caughtUp'>;
+  readonly replica: Models & Pick<Replica, 'vector' | 'caughtUp'>;
   readonly topology: Topology;
   readonly server: RpcServer;
 }

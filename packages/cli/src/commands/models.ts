@@ -16,6 +16,7 @@ import { plain } from '../json.ts';
 import { modelParts, readModel } from '../model-upload.ts';
 import { note, print, printJson, startProgress } from '../terminal.ts';
 import { type CommandContext, optionsOf } from './context.ts';
+import { addRollCommands } from './rolls.ts';
 
 const CALL_TIMEOUT_MS = 10_000;
 /** A model of some hundred megabytes is loaded in a few seconds; a worker that failed before tries again within a minute. */
@@ -23,9 +24,10 @@ const READY_TIMEOUT_MS = 90_000;
 const READY_POLL_MS = 300;
 
 export function addModelsCommands(program: Command, context: CommandContext): void {
-  const models = program.command('models').description('models of the catalogue');
+  const models = program.command('models').description('models of the catalogue, their aliases and rolls');
   addList(models, context);
   addAdd(models, context);
+  addRollCommands(models, context);
 }
 
 function addList(models: Command, { terminal }: CommandContext): void {

@@ -22,7 +22,7 @@ import type { BlobStore } from '../blobs/blob-store.ts';
 import { receiveModel, type UploadPart } from '../blobs/model-upload.ts';
 import { modelValue } from '../catalogue/model-record.ts';
 import { decodeVector } from '../codec/replication-codec.ts';
-import { ModelProblems } from '../readiness/model-problems.ts';
+import type { ModelProblems } from '../readiness/model-problems.ts';
 import type { Readiness } from '../readiness/readiness.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 
@@ -31,6 +31,7 @@ export interface StateServiceOptions {
   readonly replicator: Replicator;
   readonly blobs: BlobStore;
   readonly readiness: Readiness;
+  readonly problems: ModelProblems;
   readonly tracer: Tracer;
   readonly clock: Clock;
 }
@@ -66,7 +67,6 @@ export function stateServiceHandlers(options: StateServiceOptions): ServiceHandl
 
 class StateHandlers {
   readonly #options: StateServiceOptions;
-  readonly #problems = new ModelProblems();
   #uploads = 0;
 
   constructor(options: StateServiceOptions) {
@@ -117,7 +117,7 @@ class StateHandlers {
         { timeoutMs: WRITE_TIMEOUT_MS, cause: context.cause },
       );
       // What was missing may be here now; the workers try again.
-      this.#problems.report(digest, '');
+      this.#options.problems.report(digest, '');
       return { model: name, modelDigest: digest, versionVector: vector.toString() };
     } catch (error) {
       throw recorded(span, error);
@@ -137,7 +137,7 @@ class StateHandlers {
       manifest: canonicalJson(manifest),
       readyRegions: [...index.readyRegions(digest)].sort(),
       dot: formatDot(dot),
-      problem: index.readyRegions(digest).has(region) ? '' : this.#problems.of(digest),
+      problem: index.readyRegions(digest).has(region) ? '' : this.#options.problems.of(digest),
     }));
     return { models, versionVector: replicator.vector.toString() };
   }
@@ -154,7 +154,7 @@ class StateHandlers {
       throw new Failure('NOT_FOUND', `no model with digest ${modelDigest} is known here`, { reason: 'MODEL_UNKNOWN' });
     const span = this.#options.tracer.startSpan('sync.report-ready', {}, context.traceContext);
     span.setAttributes({ [attributeNames.modelDigest]: modelDigest, [attributeNames.worker]: worker });
-    this.#problems.report(modelDigest, ready ? '' : problem);
+    this.#options.problems.report(modelDigest, ready ? '' : problem);
     try {
       const vector: VersionVector = await this.#options.readiness.report(modelDigest, worker, ready, context.cause);
       return { versionVector: vector.toString() };
