@@ -6,7 +6,7 @@ import {
   StateService,
 } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
-import { parseManifest } from '@meridian/models';
+import { blobsOf, parseManifest } from '@meridian/models';
 import type { RpcClient } from '@meridian/rpc';
 import type { Command } from 'commander';
 import { withRegion } from '../connection.ts';
@@ -63,7 +63,7 @@ function formatModels(models: readonly Model[], region: string): string {
 function describe(manifestJson: string): { task: string; size: string; description: string } {
   try {
     const manifest = parseManifest(JSON.parse(manifestJson));
-    const bytes = Object.values(manifest.parts).reduce((sum, part) => sum + (part?.bytes ?? 0), 0);
+    const bytes = blobsOf(manifest).reduce((sum, blob) => sum + blob.bytes, 0);
     return { task: manifest.task, size: formatBytes(bytes), description: manifest.description };
   } catch {
     return { task: '–', size: '–', description: '–' };

@@ -1,4 +1,4 @@
-import type { Manifest } from '@meridian/models';
+import { blobsOf, type Manifest } from '@meridian/models';
 import type { Component, Logger } from '@meridian/runtime';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Replicator } from '../replicator/replicator.ts';
@@ -56,9 +56,9 @@ export class CatalogueSeeder implements Component {
   }
 
   async #hasWeights(manifest: Manifest): Promise<boolean> {
-    for (const part of Object.values(manifest.parts)) {
-      if (part === undefined || (await this.#options.blobs.bytesOf(part.digest)) === part.bytes) continue;
-      this.#options.logger.error({ model: manifest.name, digest: part.digest }, 'weights of the catalogue are missing');
+    for (const { digest, bytes } of blobsOf(manifest)) {
+      if ((await this.#options.blobs.bytesOf(digest)) === bytes) continue;
+      this.#options.logger.error({ model: manifest.name, digest }, 'weights of the catalogue are missing');
       return false;
     }
     return true;

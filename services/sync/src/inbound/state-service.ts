@@ -25,6 +25,7 @@ import { decodeVector } from '../codec/replication-codec.ts';
 import type { ModelProblems } from '../readiness/model-problems.ts';
 import type { Readiness } from '../readiness/readiness.ts';
 import type { Replicator } from '../replicator/replicator.ts';
+import type { Rolls } from '../roll/rolls.ts';
 
 export interface StateServiceOptions {
   readonly region: string;
@@ -32,6 +33,7 @@ export interface StateServiceOptions {
   readonly blobs: BlobStore;
   readonly readiness: Readiness;
   readonly problems: ModelProblems;
+  readonly rolls: Pick<Rolls, 'requireFree'>;
   readonly tracer: Tracer;
   readonly clock: Clock;
 }
@@ -106,10 +108,10 @@ class StateHandlers {
       throw new Failure('RESOURCE_EXHAUSTED', `${UPLOADS_MAX} models are being added`, { reason: 'TOO_MANY_UPLOADS' });
     this.#uploads++;
     const span = this.#options.tracer.startSpan('sync.add-model', {}, context.traceContext);
-    const { blobs, clock } = this.#options;
+    const { blobs, rolls, clock } = this.#options;
     const heard = withSilenceLimit(requests, { silenceMs: UPLOAD_SILENCE_MS, clock });
     try {
-      const manifest = await receiveModel(uploadParts(heard), blobs);
+      const manifest = await receiveModel(uploadParts(heard), blobs, (wanted) => rolls.requireFree(wanted));
       const { key, value, name, digest } = modelValue(manifest);
       span.setAttributes({ [attributeNames.model]: name, [attributeNames.modelDigest]: digest });
       const { vector } = await this.#options.replicator.write(

@@ -139,6 +139,8 @@ describe('a region that is cut off', () => {
     expect(world.at('guangzhou').target.model).toBe('new');
     world.run(3);
     expect([world.at('guangzhou').phase, world.at('guangzhou').target.model]).toEqual(['cut-off', 'old']);
+    // Its gate is behind it: what it would find now counts no more.
+    world.at('guangzhou').behaviours.set('new', 'slow');
     world.heal();
     world.run(ENOUGH);
     expect(targets(world)).toEqual(['new', 'new', 'new']);
@@ -183,6 +185,7 @@ describe('a region that is cut off', () => {
     world.cutOff('guangzhou');
     world.run(ENOUGH);
     expect(targets(world)).toEqual(['new', 'new', 'new']);
+    expect(phases(world)).toEqual(['passed', 'passed', 'passed']);
   });
 
   test('from some, but not from most, is in the roll', () => {

@@ -1,4 +1,4 @@
-import { parseManifest } from '@meridian/models';
+import { blobsOf, type ManifestBlob, parseManifest } from '@meridian/models';
 import {
   AliasIndex,
   type AliasRoll,
@@ -126,11 +126,20 @@ export class RollDriver implements Component {
     const { problems, blobs } = this.#o;
     const model = models.modelByDigest(digest);
     if (model === undefined) return '';
-    for (const part of Object.values(parseManifest(model.manifest).parts)) {
-      if (part === undefined || (await blobs.bytesOf(part.digest)) !== undefined) continue;
+    for (const blob of readableBlobs(model.manifest)) {
+      if ((await blobs.bytesOf(blob.digest)) !== undefined) continue;
       problems.report(digest, '');
       return '';
     }
     return problems.of(digest);
+  }
+}
+
+/** None of a manifest that this version cannot read: then what the workers say of it stands. */
+function readableBlobs(manifest: unknown): readonly ManifestBlob[] {
+  try {
+    return blobsOf(parseManifest(manifest));
+  } catch {
+    return [];
   }
 }

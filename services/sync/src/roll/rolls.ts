@@ -1,5 +1,6 @@
 import type { VersionVector } from '@meridian/causality';
 import { Failure } from '@meridian/failure';
+import { type Manifest, modelDigest } from '@meridian/models';
 import {
   type AliasEntry,
   AliasIndex,
@@ -109,6 +110,28 @@ export class Rolls {
   /** @throws Failure FAILED_PRECONDITION / NOTHING_TO_GO_BACK_TO, NOT_FOUND / ALIAS_UNKNOWN */
   back(alias: string, caller: Caller): Promise<AliasEntry> {
     return this.#change(caller, ({ aliases }) => backRecord(aliasIn(aliases, alias), this.#mark()));
+  }
+
+  /**
+   * Whether a model may be added under its name: neither an alias's, nor that of a version which an alias still means or
+   * may go back to. Such a version would be lost to workers that start later.
+   * @throws Failure ALREADY_EXISTS / NAME_TAKEN, FAILED_PRECONDITION / MODEL_IN_USE
+   */
+  requireFree(manifest: Manifest): void {
+    const { aliases, models } = this.#read();
+    const { name } = manifest;
+    if (aliases.get(name) !== undefined)
+      throw new Failure('ALREADY_EXISTS', `${name} is the name of an alias: take another one`, {
+        reason: 'NAME_TAKEN',
+      });
+    const current = models.model(name);
+    if (current === undefined || current.digest === modelDigest(manifest)) return;
+    for (const alias of aliases.names()) {
+      const roll = aliases.get(alias)?.roll;
+      if (roll?.old.digest !== current.digest && roll?.new.digest !== current.digest) continue;
+      const message = `the alias ${alias} needs this version of ${name}: add the other one under a name of its own, and roll ${alias} to it`;
+      throw new Failure('FAILED_PRECONDITION', message, { reason: 'MODEL_IN_USE' });
+    }
   }
 
   #change(caller: Caller, plan: (state: Known) => AliasRoll): Promise<AliasEntry> {
