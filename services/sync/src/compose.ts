@@ -104,7 +104,10 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     blobs,
     replicator,
     new PeerMessages({ bus, replicator, members, peerWaitMs: config.peerWaitMs, logger }),
-    new CatalogueSeeder({ directory: catalogue, offered, blobs, replicator, logger }),
+    new CatalogueSeeder({
+      ...{ directory: catalogue, offered, blobs, replicator, logger },
+      admit: (manifest) => rolls.requireFree(manifest),
+    }),
     readiness,
     new RollDriver({
       ...{ region, replicator, problems, evidence, blobs, clock, logger },

@@ -11,7 +11,7 @@ import { type CommandContext, type GlobalOptions, optionsOf, wholeNumber } from 
 
 const CALL_TIMEOUT_MS = 15_000;
 const WATCH_POLL_MS = 500;
-const GATE_TASKS_MAX = 10_000;
+const GATE_TASKS_MAX = 500;
 const LEASE_MS = durationMs();
 
 interface RollOptions {

@@ -66,12 +66,12 @@ describe('a roll', () => {
 
   test('waits as long as there is too little traffic; with the gate skipped it does not', () => {
     const world = new RollWorld(['guangzhou', 'shanghai']);
-    world.start('guangzhou', 'new', { gate: { tasksMin: 5_000 } });
+    world.start('guangzhou', 'new', { gate: { tasksMin: 500 } });
     world.run(ENOUGH);
     expect(phases(world)).toEqual(['loading', undefined]);
     world.back('shanghai');
     world.run(2);
-    world.start('guangzhou', 'new', { gate: { tasksMin: 5_000, skipTasks: true } });
+    world.start('guangzhou', 'new', { gate: { tasksMin: 500, skipTasks: true } });
     world.run(ENOUGH);
     expect(targets(world)).toEqual(['new', 'new']);
   });

@@ -26,7 +26,8 @@ export interface RecordMark {
 const LEASE_MS = { default: 60_000, min: 1_000, max: 24 * 3_600_000 };
 /** Above what a model of the next size takes (centernet 320 → 512: 2.6 times), below what nobody wants unannounced. */
 const P95_FACTOR = 3.5;
-const GATE_TASKS_MAX = 10_000;
+/** Below what a scheduler remembers of a model. */
+const GATE_TASKS_MAX = 500;
 const FACTOR_MAX = 1_000;
 const DEFAULT_GATE: RollGate = {
   tasksMin: 50,

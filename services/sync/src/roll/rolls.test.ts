@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Failure } from '@meridian/failure';
 import { type Manifest, modelDigest } from '@meridian/models';
-import { aliasKey, type Evidence, isConflicted, phaseOf, rollState, targetIn } from '@meridian/replica';
+import { aliasKey, currentValue, type Evidence, isConflicted, phaseOf, rollState, targetIn } from '@meridian/replica';
 import { systemClock } from '@meridian/runtime';
 import { modelValue } from '../catalogue/model-record.ts';
 import { manifestOf, REGIONS, Regions, type RunningRegion, until } from '../region.fixture.ts';
@@ -246,5 +246,16 @@ describe('names', () => {
     expect(admit('small')).toThrow(expect.objectContaining({ reason: 'MODEL_IN_USE' }));
     expect(admit('large')).not.toThrow();
     expect(() => rolls.requireFree(old)).not.toThrow();
+  });
+
+  test('a changed catalogue does not take away the version that an alias means', async () => {
+    const changed = await regions.install('small', 'next release');
+    await at('beijing').stop();
+    running.set('beijing', await regions.start('beijing', QUICK));
+    const model = () => at('beijing').replicator.get(modelValue(old).key);
+    expect(Buffer.from(currentValue(model()) ?? []).equals(Buffer.from(modelValue(old).value))).toBe(true);
+    await at('beijing').rolls.begin('detector', 'large', { ...REQUEST, gate: { skipTasks: true } }, CALLER);
+    await at('beijing').rolls.back('detector', CALLER);
+    expect(() => at('beijing').rolls.requireFree(changed)).toThrow(/^the alias detector needs this version of small/);
   });
 });
