@@ -87,6 +87,25 @@ describe('an alias', () => {
   });
 });
 
+describe('the door', () => {
+  test('lets clients look, operators change, and only the region’s own schedulers report', async () => {
+    const clientOf = async (identity: string) =>
+      createClient(RollService, await running.syncChannel('beijing', identity));
+    const denied = { code: 'PERMISSION_DENIED' };
+    const client = await clientOf('client');
+    expect((await client.listAliases({})).aliases).toHaveLength(1);
+    await expect(client.startRoll({ alias: 'detector', model: 'blazeface' })).rejects.toMatchObject(denied);
+    await expect(client.rollBack({ alias: 'detector' })).rejects.toMatchObject(denied);
+    await expect(client.createAlias({ alias: 'other', model: 'blazeface' })).rejects.toMatchObject(denied);
+    const report = { alias: 'detector', rollId: '00000000000000aa', reporter: '1' };
+    await expect((await clientOf('operator')).reportEvidence(report)).rejects.toMatchObject(denied);
+    await expect((await clientOf('shanghai/scheduler')).reportEvidence(report)).rejects.toMatchObject(denied);
+    const own = await clientOf('beijing/scheduler');
+    await own.reportEvidence(report);
+    await expect(own.reportEvidence({ ...report, rollId: 'x' })).rejects.toMatchObject({ reason: 'ROLL_ID_INVALID' });
+  });
+});
+
 describe('a roll', () => {
   test('to a model that loads but answers wrongly fails by its golden picture, and no task meets it', async () => {
     await meridian('models', 'add', ...(await shiftedModel()), '-r', 'beijing', '--detach');
