@@ -2,13 +2,16 @@ export { type CatalogueModel, type CatalogueOptions, DEFAULT_MODEL, ensureCatalo
 export { convertBlazeface, convertCenternet } from './convert/detectors.ts';
 export type { GraphModelFiles } from './convert/graph-model.ts';
 export { convertGraph } from './convert/whole-graph.ts';
+export { type GoldenPicture, goldenProblem } from './golden.ts';
 export {
+  blobsOf,
   canonicalJson,
   type DecoderSpec,
   decoderSchema,
   type InputSpec,
   inputSchema,
   type Manifest,
+  type ManifestBlob,
   type ModelPart,
   manifestSchema,
   modelDigest,

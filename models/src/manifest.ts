@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Failure } from '@meridian/failure';
 import { z } from 'zod';
+import { GOLDEN_PICTURES_MAX, goldenPicture } from './golden.ts';
 
 /**
  * What Meridian must know of an ONNX model to serve it. One YAML or JSON file per model; unknown fields are refused,
@@ -104,6 +105,8 @@ export const manifestSchema = z.strictObject({
   expectedServiceMs: z.number().positive().max(60_000).default(50),
   /** A picture still in the model after this long has hung. Milliseconds. */
   timeoutMs: z.int().min(100).max(120_000).default(10_000),
+  /** Pictures with known answers: a worker that gets another answer does not serve the model. */
+  golden: z.array(goldenPicture).max(GOLDEN_PICTURES_MAX).optional(),
 });
 
 export type Manifest = z.output<typeof manifestSchema>;
@@ -121,7 +124,24 @@ export function parseManifest(value: unknown): Manifest {
     });
   }
   requireParts(parsed.data);
+  requireLabels(parsed.data);
   return parsed.data;
+}
+
+/** A file that a manifest names by its digest. */
+export interface ManifestBlob {
+  readonly file: string;
+  readonly digest: string;
+  readonly bytes: number;
+}
+
+/** Everything that a region must have to run the model: the weights of its parts and its golden pictures, once each. */
+export function blobsOf(manifest: Manifest): readonly ManifestBlob[] {
+  const blobs = new Map<string, ManifestBlob>();
+  const parts = Object.values(manifest.parts).filter((one) => one !== undefined);
+  for (const { file, digest: name, bytes } of [...parts, ...(manifest.golden ?? [])])
+    if (!blobs.has(name)) blobs.set(name, { file, digest: name, bytes });
+  return [...blobs.values()];
 }
 
 /**
@@ -140,6 +160,17 @@ export function canonicalJson(value: unknown): string {
     .filter(([, field]) => field !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`).join(',')}}`;
+}
+
+/** A golden picture must be answerable: text models label every line `text`, the others have their own labels. */
+function requireLabels({ golden = [], decoder, labels }: Manifest): void {
+  const known = new Set(decoder.kind === 'ppocr' ? ['text'] : labels);
+  for (const [i, { expect }] of golden.entries()) {
+    const unknown = expect.find(({ label }) => !known.has(label));
+    if (unknown === undefined) continue;
+    const message = `the manifest is not valid: golden.${i}: the model has no label ${JSON.stringify(unknown.label)}`;
+    throw new Failure('INVALID_ARGUMENT', message, { reason: 'MANIFEST_INVALID' });
+  }
 }
 
 function requireParts(manifest: Manifest): void {

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { HybridLogicalClock, VersionVector } from '@meridian/causality';
 import { type PriorityClassName, subject } from '@meridian/contracts';
@@ -12,6 +13,7 @@ import { attributeNames, createLogger, type FinishedSpan, systemClock } from '@m
 import { formatTopology } from '@meridian/topology';
 import { createNoopMeter } from '@opentelemetry/api';
 import sharp from 'sharp';
+import { photograph } from '../support/photographs.ts';
 import { type RegionBrokers, startRegionBrokers, until } from '../support/region-brokers.ts';
 import { acknowledgement, ScriptedOwner } from '../support/scripted-owner.ts';
 import { ACTOR, ScriptedSync } from '../support/scripted-sync.ts';
@@ -30,6 +32,9 @@ let bus: MessageBus;
 let models: CatalogueModel[];
 /** Its manifest names an input that its graph does not have. */
 let misfit: CatalogueModel;
+/** CenterNet with a golden picture that it answers, and with its labels shifted by one so that it does not. */
+let golden: CatalogueModel;
+let wrong: CatalogueModel;
 let sync: ScriptedSync;
 let owner: ScriptedOwner;
 let remote: ScriptedOwner;
@@ -38,7 +43,7 @@ let photo: Buffer;
 let tasks = 0;
 
 beforeAll(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), 'meridian-worker-'));
+  directory = await mkdtemp(join(tmpdir(), 'meridian-worker-'));
   brokers = await startRegionBrokers({ regions: ['beijing'], directory });
   const admin = await NatsAdmin.connect(dial('initializer'));
   await admin.createStreams('beijing');
@@ -49,9 +54,11 @@ beforeAll(async () => {
     knowledge: () => VersionVector.EMPTY,
   });
   bus = await connectNats({ ...dial('scheduler'), emitter, meter: createNoopMeter() });
-  const catalogue = await ensureCatalogue({ directory: path.join(directory, 'models') });
+  const catalogue = await ensureCatalogue({ directory: join(directory, 'models') });
   models = catalogue.filter(({ name }) => name === 'centernet-320' || name === 'blazeface');
   misfit = misfitOf(models.find(({ name }) => name === 'blazeface'));
+  [golden, wrong] = await goldenModels(models.find(({ name }) => name === 'centernet-320'));
+  models.push(golden);
   photo = await sharp({ create: { width: 640, height: 400, channels: 3, background: '#864' } })
     .jpeg()
     .toBuffer();
@@ -61,7 +68,7 @@ beforeEach(async () => {
   const { scheduler, sync: syncFiles } = brokers.of('beijing').credentials.certificates;
   owner = new ScriptedOwner(loadTls(scheduler));
   remote = new ScriptedOwner(loadTls(scheduler));
-  sync = new ScriptedSync(loadTls(syncFiles), [...models, misfit]);
+  sync = new ScriptedSync(loadTls(syncFiles), [...models, misfit, wrong]);
   owner.pictures.set('*', photo);
   remote.pictures.set('*', photo);
   await Promise.all([owner.start(), remote.start(), sync.start()]);
@@ -90,7 +97,7 @@ function dial(role: 'initializer' | 'scheduler') {
 /** Resolves when it has announced itself and can run both models. */
 async function startWorker(): Promise<WorkerProcess> {
   const { clientUrl, credentials } = brokers.of('beijing');
-  const topologyFile = path.join(directory, 'regions.yaml');
+  const topologyFile = join(directory, 'regions.yaml');
   const region = (name: string, grpcAddress: string) => ({
     ...{ name, latitude: 0, longitude: 0, zone: 'cn', capacity: 1, leafAddress: NOBODY, grpcAddress },
   });
@@ -110,7 +117,7 @@ async function startWorker(): Promise<WorkerProcess> {
     MERIDIAN_NATS_URL: clientUrl,
     MERIDIAN_NATS_SEED_FILE: credentials.seedFiles.worker,
     MERIDIAN_TLS_DIRECTORY: credentials.certificates.worker,
-    MERIDIAN_STATE_DIRECTORY: path.join(directory, 'state'),
+    MERIDIAN_STATE_DIRECTORY: join(directory, 'state'),
     MERIDIAN_SYNC_ADDRESS: sync.address,
     MERIDIAN_OWNER_UNREACHABLE_MS: '1s',
   });
@@ -127,6 +134,22 @@ function misfitOf(model: CatalogueModel | undefined): CatalogueModel {
   return { ...model, name: 'misfit', manifest, digest: modelDigest(manifest) };
 }
 
+async function goldenModels(model: CatalogueModel | undefined): Promise<[CatalogueModel, CatalogueModel]> {
+  if (model === undefined) throw new Error('no model for a golden picture');
+  const bytes = await photograph('astronaut.png');
+  const path = join(directory, 'astronaut.png');
+  await writeFile(path, bytes);
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  const picture = { file: 'astronaut.png', digest, bytes: bytes.length, expect: [{ label: 'person' }] };
+  const version = (name: string, labels: readonly string[]): CatalogueModel => {
+    const manifest = parseManifest({ ...model.manifest, name, labels, golden: [picture] });
+    const blobs = [...model.blobs, { digest, bytes: bytes.length, path }];
+    return { ...model, name, manifest, digest: modelDigest(manifest), blobs };
+  };
+  const { labels } = model.manifest;
+  return [version('golden', labels), version('wrong', [...labels.slice(1), ...labels.slice(0, 1)])];
+}
+
 interface TaskOptions {
   readonly priority?: PriorityClassName;
   readonly fence?: bigint;
@@ -135,6 +158,8 @@ interface TaskOptions {
   readonly deadlineMs?: number;
   readonly picture?: Uint8Array;
   readonly model?: string;
+  /** In place of the model's own. */
+  readonly digest?: string;
 }
 
 /** Places one task, as a scheduler does. @returns its id. */
@@ -154,7 +179,7 @@ async function place(options: TaskOptions = {}): Promise<string> {
         ...{ taskId, jobId: 'job-1', tenant: 'public', fence, attempt: 1, pictureBytes: photo.length },
         priority: PriorityClass[priority.toUpperCase() as 'HIGH' | 'NORMAL' | 'LOW'],
         model: model?.name ?? '',
-        modelDigest: model?.digest ?? '',
+        modelDigest: options.digest ?? model?.digest ?? '',
         deadlineUnixMs: BigInt(options.deadlineMs ?? Date.now() + 60_000),
         requires: [...(options.requires ?? [`${ACTOR}=1`])],
         owner: { region: options.owner ?? 'beijing', replica: 'scheduler' },
@@ -355,11 +380,22 @@ describe('SIGTERM', () => {
   });
 
   test('a model whose manifest does not fit holds up no other, and is reported with what the graph has', async () => {
-    await until(() => sync.problems.size > 0 || `no problem\n${worker.log}`);
-    expect([...sync.problems]).toEqual([
-      [misfit.digest, expect.stringMatching(/^the manifest names input pixels, the model has \w+/)],
-    ]);
+    await until(() => sync.problems.has(misfit.digest) || `no problem\n${worker.log}`);
+    expect(sync.problems.get(misfit.digest)).toMatch(/^the manifest names input pixels, the model has \w+/);
     expect(sync.ready.has(misfit.digest)).toBe(false);
+  });
+
+  test('a model that answers a golden picture is ready; one that answers it wrongly never is, and runs no task', async () => {
+    expect(sync.ready.get(golden.digest)).toBe(true);
+    await until(() => sync.problems.has(wrong.digest) || `no problem\n${worker.log}`);
+    expect(sync.problems.get(wrong.digest)).toMatch(
+      /^golden picture astronaut\.png: expected person from 0\.3 on, found/,
+    );
+    expect(sync.ready.has(wrong.digest)).toBe(false);
+    const id = await place({ digest: wrong.digest });
+    await until(() => owner.returned.includes(id) || owner.result(id) !== undefined || `nothing\n${worker.log}`);
+    expect(owner.result(id)?.outcome.case).not.toBe('recognition');
+    await emptied();
   });
 
   // The last one: it leaves tasks in the queue.

@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { actorId, HybridLogicalClock, VersionVector } from '@meridian/causality';
 import { type Authority, createAuthority, createIdentity } from '@meridian/certificates';
 import { RecognitionService } from '@meridian/contracts/recognition';
 import { RegionService } from '@meridian/contracts/region';
+import { type ReportEvidenceRequestSchema, ReportEvidenceResponseSchema } from '@meridian/contracts/roll';
 import { Emitter, InMemoryBroker, InMemoryBus } from '@meridian/messaging';
-import { type Entry, tenantKey } from '@meridian/replica';
+import { type AliasEntry, type Entry, targetIn, tenantKey } from '@meridian/replica';
 import { type Channel, createChannel, createClient, RpcServer } from '@meridian/rpc';
 import {
   createLogger,
@@ -25,6 +27,7 @@ import { ScriptedWorker } from './scripted-worker.ts';
 export const REGIONS = ['beijing', 'shanghai'] as const;
 export type RegionName = (typeof REGIONS)[number];
 export const MODEL = { name: 'centernet-320', digest: 'sha256:model' };
+export const NEXT = { name: 'centernet-512', digest: 'sha256:next' };
 const ACTOR = actorId('beijing', 0x1234n);
 export const VECTOR = VersionVector.of([[ACTOR, 7]]);
 /** The record of tenant `known`. */
@@ -46,6 +49,10 @@ export class SchedulerWorld {
   readonly directory: string;
   readonly authority: Authority;
   readonly schedulers = new Map<RegionName, RunningScheduler>();
+  /** What the schedulers' replicas know of aliases; the test changes it. */
+  readonly aliases = new Map<string, AliasEntry>();
+  /** What schedulers told of their tasks with models of rolls, the last one last. */
+  readonly reports: MessageInitShape<typeof ReportEvidenceRequestSchema>[] = [];
   readonly #closers: (() => Promise<unknown> | unknown)[] = [];
 
   private constructor(directory: string, authority: Authority) {
@@ -85,10 +92,15 @@ export class SchedulerWorld {
     return scheduler;
   }
 
-  async worker(region: RegionName, name: string, to: readonly RunningScheduler[]): Promise<ScriptedWorker> {
+  async worker(
+    region: RegionName,
+    name: string,
+    to: readonly RunningScheduler[],
+    model = MODEL.name,
+  ): Promise<ScriptedWorker> {
     const tls = await createIdentity(this.authority, { role: 'worker', region, name: 'worker' });
     const bus = this.bus(region, 'worker');
-    const worker = new ScriptedWorker({ bus, region, name, tls, windowBytes: WINDOW_BYTES, model: MODEL.name });
+    const worker = new ScriptedWorker({ bus, region, name, tls, windowBytes: WINDOW_BYTES, model });
     for (const scheduler of to) worker.attach(scheduler.region, `127.0.0.1:${scheduler.port}`);
     this.#closers.push(() => worker.kill());
     await worker.ready();
@@ -166,7 +178,13 @@ export class RunningScheduler {
     const { tracer } = telemetry;
     const server = new RpcServer({ tls, windowBytes: WINDOW_BYTES, logger, clock: systemClock, tracer });
     const context = { config, logger, clock: systemClock, random: systemRandom, telemetry };
-    const parts = assemble(context, { bus, replica: registry(), topology: topology(), server });
+    const rolls = {
+      reportEvidence: async (report: (typeof world.reports)[number]) => {
+        world.reports.push(report);
+        return create(ReportEvidenceResponseSchema);
+      },
+    };
+    const parts = assemble(context, { bus, replica: registry(world.aliases), rolls, topology: topology(), server });
     const scheduler = new RunningScheduler(region, { telemetry, bus, ...parts });
     await scheduler.#lifecycle.start();
     return scheduler;
@@ -193,16 +211,26 @@ export class RunningScheduler {
   }
 }
 
-function registry() {
-  const entry = { ...MODEL, manifest: { expectedServiceMs: 30 }, dot: { actor: ACTOR, counter: 7 } };
+function registry(aliases: ReadonlyMap<string, AliasEntry>) {
+  const models = [MODEL, NEXT].map((model, i) => ({
+    ...model,
+    manifest: { expectedServiceMs: 30 },
+    dot: { actor: ACTOR, counter: 7 - i },
+  }));
   const ready: ReadonlySet<string> = new Set(REGIONS);
+  const byDigest = (digest: string) => models.find((model) => model.digest === digest);
   return {
     vector: () => VECTOR,
     get: (key: string) => (key === tenantKey('known') ? TENANT : undefined),
-    model: (name: string) => (name === '' || name === MODEL.name ? entry : undefined),
-    models: () => [entry],
-    modelByDigest: (digest: string) => (digest === MODEL.digest ? entry : undefined),
-    readyRegions: (digest: string) => (digest === MODEL.digest ? ready : new Set<string>()),
+    model: (name: string) => models.find((model) => model.name === (name || MODEL.name)),
+    models: () => models,
+    aliases: () => [...aliases.values()],
+    aliasTarget: (alias: string, region: string) => {
+      const entry = aliases.get(alias);
+      return entry && targetIn(entry.roll, entry.phases, region);
+    },
+    modelByDigest: byDigest,
+    readyRegions: (digest: string) => (byDigest(digest) === undefined ? new Set<string>() : ready),
     caughtUp: Promise.resolve(),
   };
 }

@@ -51,6 +51,8 @@ export class ScriptedWorker {
   announces = true;
   pulls = true;
   heartbeats = true;
+  /** What it says of each picture. */
+  inferenceMs = 3;
   /** Of each class: none waits for another's, as with a real worker's lanes. */
   slots = 4;
 
@@ -110,7 +112,8 @@ export class ScriptedWorker {
     const held = this.#held.get(key);
     if (held === undefined) return;
     const { taskId, fence, owner } = held.claim.data;
-    const times = { waitMs: 1, decodeMs: 2, inferenceMs: 3, heldMs: 6 };
+    const { inferenceMs } = this;
+    const times = { waitMs: 1, decodeMs: 2, inferenceMs, heldMs: inferenceMs + 3 };
     const value = { taskId, fence, outcome, ...times, cause: held.claim.envelope.id };
     held.done = true;
     this.#owners.get(owner?.region ?? '')?.duplex.send({ message: { case: 'result', value } });

@@ -50,6 +50,23 @@ describe('readModel', () => {
     expect(bytes).toBe(7);
   });
 
+  test('golden pictures beside the manifest go with it', async () => {
+    await write('cat.jpg', 'a cat');
+    const golden = [{ file: 'cat.jpg', expect: [{ label: 'a' }] }];
+    const yaml = await write('manifest.yaml', stringify({ ...manifest({ model: { input } }), golden }));
+    const weights = await write('w.onnx', 'weights');
+    const upload = await readModel(yaml, [weights]);
+    expect(upload.manifest.golden).toMatchObject([{ file: 'cat.jpg', digest: digestOf('a cat'), bytes: 5 }]);
+    expect(upload.totalBytes).toBe(12);
+    const started: unknown[] = [];
+    for await (const { part } of modelParts(upload, () => undefined))
+      if (part?.case === 'start') started.push(part.value.digest);
+    expect(started).toEqual([digestOf('weights'), digestOf('a cat')]);
+    const outside = [{ ...golden[0], file: '../cat.jpg' }];
+    const bad = await write('bad.yaml', stringify({ ...manifest({ model: { input } }), golden: outside }));
+    await expect(readModel(bad, [weights])).rejects.toThrow(/golden\.0\.file/);
+  });
+
   test('files of several parts belong by name, else in order', async () => {
     const detection = await write('d.onnx', 'detection');
     const recognition = await write('r.onnx', 'recognition');

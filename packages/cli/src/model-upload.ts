@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { AddModelRequestSchema } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
@@ -13,7 +13,7 @@ export type AddModelPart = MessageInitShape<typeof AddModelRequestSchema>;
 
 export interface ModelUpload {
   readonly manifest: Manifest;
-  /** Weights in the order of the manifest's parts. */
+  /** Weights in the order of the manifest's parts, then golden pictures. */
   readonly weights: readonly WeightFile[];
   readonly totalBytes: number;
 }
@@ -30,7 +30,7 @@ const MANIFEST_BYTES_MAX = 8 * 2 ** 20;
 
 /**
  * Reads a manifest and the weights it describes. A part's `file`, `digest` and `bytes` may be left out: they are taken
- * from the file. Files belong to parts by name, else in the manifest's order.
+ * from the file, those of golden pictures from the files beside the manifest. Files belong to parts by name, else in the manifest's order.
  * @throws Failure INVALID_ARGUMENT / MANIFEST_INVALID naming the field or file; NOT_FOUND for a file that is not there.
  */
 export async function readModel(manifestPath: string, files: readonly string[]): Promise<ModelUpload> {
@@ -49,8 +49,29 @@ export async function readModel(manifestPath: string, files: readonly string[]):
     filled[name] = { file, ...given, digest: weight.digest, bytes: given.bytes ?? weight.bytes };
     weights.push(weight);
   }
-  const manifest = parseManifest({ ...raw, parts: filled });
+  const golden = await readGolden(raw.golden, manifestPath);
+  weights.push(...golden.map(({ file }) => file));
+  const manifest = parseManifest({
+    ...raw,
+    parts: filled,
+    ...(raw.golden !== undefined && { golden: golden.map(({ entry }) => entry) }),
+  });
   return { manifest, weights, totalBytes: weights.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+/** Golden pictures lie beside the manifest; like weights, they get their digest and size from the file. */
+async function readGolden(golden: unknown, manifestPath: string): Promise<{ file: WeightFile; entry: unknown }[]> {
+  const read: { file: WeightFile; entry: unknown }[] = [];
+  for (const [i, given] of (Array.isArray(golden) ? golden : []).entries()) {
+    if (!isRecord(given) || typeof given.file !== 'string' || basename(given.file) !== given.file)
+      throw invalid(`golden.${i}.file: expected the name of a picture beside the manifest`);
+    const path = join(dirname(manifestPath), given.file);
+    const file = await readWeights(path);
+    if (typeof given.digest === 'string' && given.digest !== file.digest)
+      throw invalid(`golden.${i}.digest: the manifest says ${given.digest}, ${path} has ${file.digest}`);
+    read.push({ file, entry: { ...given, digest: file.digest, bytes: file.bytes } });
+  }
+  return read;
 }
 
 /** The messages of AddModel. Weights that two parts share go once. `onChunk` hears of each chunk's bytes. */

@@ -1,4 +1,29 @@
 export {
+  type AliasRoll,
+  type AliasTarget,
+  type Evidence,
+  NO_EVIDENCE,
+  type PhaseName,
+  type Phases,
+  phaseOf,
+  type RegionPhase,
+  type RollGate,
+  type RollState,
+  rollState,
+  settledTarget,
+  targetIn,
+} from './alias.ts';
+export {
+  aliasMessage,
+  encodeAlias,
+  encodePhase,
+  evidenceOf,
+  phaseMessage,
+  ROLL_REGIONS_MAX,
+  targetMessage,
+} from './alias-codec.ts';
+export { type AliasEntry, AliasIndex } from './alias-index.ts';
+export {
   compareDots,
   currentValue,
   type Entry,
@@ -19,6 +44,7 @@ export {
   type RequiredRecord,
 } from './required-record.ts';
 export {
+  aliasKey,
   CONFIG_NAME_CHARS_MAX,
   CONFIG_PREFIX,
   configKey,
@@ -28,6 +54,7 @@ export {
   parseStateKey,
   READY_PREFIX,
   readyKey,
+  rollKey,
   type StateKey,
   tenantKey,
 } from './state-key.ts';

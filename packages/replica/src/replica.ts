@@ -3,6 +3,8 @@ import type { StateService, WatchResponse } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import type { RpcClient } from '@meridian/rpc';
 import { backoffMs, type Clock, type Component, type Logger, type Random } from '@meridian/runtime';
+import type { AliasTarget } from './alias.ts';
+import { type AliasEntry, AliasIndex } from './alias-index.ts';
 import type { Entry } from './entry.ts';
 import { decodeEntry } from './entry-codec.ts';
 import { type ModelEntry, ModelIndex } from './model-index.ts';
@@ -43,6 +45,7 @@ export class Replica implements Component {
   readonly #options: ReplicaOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #models = new ModelIndex();
+  readonly #aliases = new AliasIndex();
   readonly #waiters = new Set<Waiter>();
   readonly #listeners = new Set<() => void>();
   readonly #caughtUp = Promise.withResolvers<void>();
@@ -95,6 +98,19 @@ export class Replica implements Component {
 
   models(): ModelEntry[] {
     return this.#models.models();
+  }
+
+  /** What the alias means in tasks that enter at `region`; undefined for what is no alias. */
+  aliasTarget(alias: string, region: string): AliasTarget | undefined {
+    return this.#aliases.target(alias, region);
+  }
+
+  /** Every alias, by name, with its roll and how far the regions are. */
+  aliases(): AliasEntry[] {
+    return this.#aliases
+      .names()
+      .map((name) => this.#aliases.get(name))
+      .filter((entry) => entry !== undefined);
   }
 
   /** Regions of which at least one worker said that it can run the model. */
@@ -182,5 +198,6 @@ export class Replica implements Component {
     if (current?.context.compare(entry.context) === 'after') return;
     this.#entries.set(entry.key, entry);
     if (!this.#models.update(entry)) this.#options.logger.error({ key: entry.key }, 'model record cannot be read');
+    if (!this.#aliases.update(entry)) this.#options.logger.error({ key: entry.key }, 'alias record cannot be read');
   }
 }

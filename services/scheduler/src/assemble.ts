@@ -1,13 +1,15 @@
 import { join } from 'node:path';
+import type { RollService } from '@meridian/contracts/roll';
 import type { MessageBus } from '@meridian/messaging';
 import type { Replica } from '@meridian/replica';
-import type { RpcServer } from '@meridian/rpc';
+import type { RpcClient, RpcServer } from '@meridian/rpc';
 import type { Component, ServiceContext } from '@meridian/runtime';
 import { linkOf, peersOf, type Topology } from '@meridian/topology';
 import type { SchedulerConfig } from './config.ts';
 import { Collector } from './inbound/collector.ts';
 import { Door } from './inbound/door.ts';
 import { JobsHandlers } from './inbound/jobs.ts';
+import type { Models } from './inbound/model-choice.ts';
 import { RecognizeHandlers } from './inbound/recognize.ts';
 import { Recognizer } from './inbound/recognizer.ts';
 import { RegionsHandlers } from './inbound/regions.ts';
@@ -35,6 +37,7 @@ import { PlacementNews } from './owner/placement-news.ts';
 import { WorkerStreams } from './owner/worker-streams.ts';
 import { expectedLatencyMs } from './placement/cost.ts';
 import { RegionView } from './placement/region-view.ts';
+import { RollEvidence } from './rolls/roll-evidence.ts';
 import { Spool } from './spool/spool.ts';
 import { Dispatcher } from './tasks/dispatcher.ts';
 import { TASK_LIMITS } from './tasks/transition.ts';
@@ -44,10 +47,9 @@ export type Context = Omit<ServiceContext<SchedulerConfig>, 'config'> & { readon
 /** What the scheduler reaches the world through. */
 export interface Doors {
   readonly bus: MessageBus;
-  readonly replica: Pick<
-    Replica,
-    'vector' | 'get' | 'model' | 'models' | 'modelByDigest' | 'readyRegions' | 'caughtUp'
-  >;
+  readonly replica: Models & Pick<Replica, 'vector' | 'caughtUp'>;
+  /** Of the region's sync service. */
+  readonly rolls: Pick<RpcClient<typeof RollService>, 'reportEvidence'>;
   readonly topology: Topology;
   readonly server: RpcServer;
 }
@@ -105,7 +107,7 @@ export function assemble(context: Context, doors: Doors): { components: Componen
           }),
         ];
   const queues = new ClaimQueues({ bus, clock, logger, file: join(config.stateDirectory, 'broker-life') });
-  return { components: [archive, queues, owner, probe, ...reporters, retention, door], door, owner };
+  return { components: [archive, queues, owner, probe, ...reporters, retention, parts.evidence, door], door, owner };
 }
 
 function catalogueOf(replica: Doors['replica'], region: string) {
@@ -113,7 +115,7 @@ function catalogueOf(replica: Doors['replica'], region: string) {
 }
 
 /** Tasks and jobs, without the ways in. */
-function jobParts(context: Context, { bus, replica, topology }: Doors) {
+function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const { config, clock, random, logger, telemetry } = context;
   const { region } = config;
   const retentionMs = config.jobRetentionMs;
@@ -147,8 +149,9 @@ function jobParts(context: Context, { bus, replica, topology }: Doors) {
     add: (tasks) => dispatcher().add(tasks),
   });
   const claims = new ClaimPublisher({ bus, owner: name, logger, timeoutMs: config.claimTimeoutMs });
+  const evidence = new RollEvidence({ ...name, models: replica, client: rolls, clock, logger });
   const effects = new Effects({
-    ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, dispatcher },
+    ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, dispatcher },
     canPlace: () => bus.connected && owner.started,
   });
   const owner: Owner = new Owner({
@@ -162,7 +165,8 @@ function jobParts(context: Context, { bus, replica, topology }: Doors) {
     ...{ index, store, spool, clock, logger, streamBudgetBytes: config.jobsBudgetBytes },
     openTasks: () => dispatcher().openTasks,
   });
-  return { regions, metrics, tracer, index, store, spool, calls, streams, endings, intake, effects, owner, retention };
+  const ends = { endings, evidence, retention };
+  return { regions, metrics, tracer, index, store, spool, calls, streams, intake, effects, owner, ...ends };
 }
 
 function createDispatcher(

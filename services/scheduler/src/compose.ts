@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { HybridLogicalClock, type VersionVector } from '@meridian/causality';
+import { RollService } from '@meridian/contracts/roll';
 import { StateService } from '@meridian/contracts/state';
 import { connectNats, Emitter, type MessageBus } from '@meridian/messaging';
 import { Replica } from '@meridian/replica';
@@ -37,7 +38,8 @@ export async function compose(context: Context): Promise<ServiceComposition> {
     clock,
     tracer: telemetry.tracer,
   });
-  const { components, door } = assemble(context, { bus, replica, topology, server });
+  const rolls = createClient(RollService, channel);
+  const { components, door } = assemble(context, { bus, replica, rolls, topology, server });
   const closings = [closing('broker', () => bus.close()), closing('sync channel', () => channel.close())];
   return { components: [...closings, replica, ...components], info: () => ({ grpcPort: door.port }) };
 }

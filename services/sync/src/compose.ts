@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HybridLogicalClock, VersionVector } from '@meridian/causality';
+import { RollService } from '@meridian/contracts/roll';
 import { StateService } from '@meridian/contracts/state';
 import type { Failure } from '@meridian/failure';
 import { connectNats, Emitter, type MessageBus, SpanShipper } from '@meridian/messaging';
@@ -22,19 +23,27 @@ import { ownAdministration } from './inbound/own-administration.ts';
 import { PeerMessages } from './inbound/peer-messages.ts';
 import type { Administration } from './inbound/ports.ts';
 import { Refusals } from './inbound/refusals.ts';
+import { ROLL_SERVICE_ALLOW, rollServiceHandlers } from './inbound/roll-service.ts';
 import { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-service.ts';
+import { HeardPeers } from './outbound/heard-peers.ts';
 import { NatsBlobSource } from './outbound/nats-blob-source.ts';
 import { NatsPeers } from './outbound/nats-peers.ts';
 import { NatsStateLog } from './outbound/nats-state-log.ts';
+import { ModelProblems } from './readiness/model-problems.ts';
 import { Readiness } from './readiness/readiness.ts';
 import { AwaitedRecords } from './records/awaited-records.ts';
 import { SyncMetrics } from './replicator/metrics.ts';
 import { Replicator } from './replicator/replicator.ts';
+import { EvidenceDesk } from './roll/evidence-desk.ts';
+import { RollDriver } from './roll/roll-driver.ts';
+import { Rolls } from './roll/rolls.ts';
 
 type Context = ServiceContext<SyncConfig>;
 
 /** A remote clock further ahead than this moves nothing here, and its versions are held back. */
 const CLOCK_DRIFT_MAX_MS = 1_000;
+/** A lease must outlast some fetches: one that is lost is no cut. */
+const LEASE_FETCHES = 3;
 /** Callers are in the same region. */
 const WINDOW_BYTES = 1024 * 1024;
 
@@ -47,9 +56,10 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   let vector = () => VersionVector.EMPTY;
   const bus = await connect(context, tls, () => vector());
   const members = peersOf(topology, config.region).map(({ name }) => name);
-  const assembly = assemble(context, { bus, members, onFatal: crash });
+  const regions = topology.regions.map(({ name }) => name);
+  const assembly = assemble(context, { bus, members, regions, onFatal: crash });
   vector = () => assembly.replicator.vector;
-  const door = new StateDoor(context, tls, { ...assembly, members });
+  const door = new StateDoor(context, tls, assembly);
   const closing: Component = { name: 'broker', start: async () => undefined, stop: () => bus.close() };
   return { components: [closing, ...assembly.components, door], info: () => ({ grpcPort: door.port }) };
 }
@@ -58,6 +68,8 @@ export interface Doors {
   readonly bus: MessageBus;
   /** All other regions. */
   readonly members: readonly string[];
+  /** Every region, in the order of the topology. */
+  readonly regions: readonly string[];
   /** The state log is not ours any more. */
   readonly onFatal: (failure: Failure) => void;
 }
@@ -70,6 +82,10 @@ export interface Assembly {
   readonly awaited: AwaitedRecords;
   readonly history: History;
   readonly administration: Administration;
+  readonly problems: ModelProblems;
+  readonly rolls: Rolls;
+  readonly evidence: EvidenceDesk;
+  readonly regions: readonly string[];
   readonly components: readonly Component[];
 }
 
@@ -77,11 +93,12 @@ export interface Assembly {
 export function assemble(context: Omit<Context, 'config'> & { readonly config: SyncConfig }, doors: Doors): Assembly {
   const { config, clock, random, logger, telemetry } = context;
   const { region } = config;
-  const { bus, members, onFatal } = doors;
+  const { bus, members, regions, onFatal } = doors;
+  const peers = new HeardPeers(new NatsPeers(bus));
   const replicator = new Replicator({
     ...{ region, members, clock, random, logger },
     log: new NatsStateLog(bus, logger),
-    peers: new NatsPeers(bus),
+    peers,
     metrics: new SyncMetrics(telemetry.meter),
     fetchIntervalMs: config.fetchIntervalMs,
     driftMaxMs: CLOCK_DRIFT_MAX_MS,
@@ -111,6 +128,8 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   const history = new History(following);
   const announced = new AnnouncedFile(join(config.stateDirectory, 'announced-conflicts.json'));
   const administration = ownAdministration(region, replicator);
+  const [problems, evidence] = [new ModelProblems(), new EvidenceDesk()];
+  const rolls = new Rolls({ region, regions, replicator, clock, random });
   const components = [
     new SpanShipper({ bus, telemetry, clock }),
     folder(config.stateDirectory),
@@ -118,14 +137,23 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     new BlobMessages({ bus, store: blobs, members }),
     replicator,
     new PeerMessages({ bus, replicator, members, peerWaitMs: config.peerWaitMs, refusals }),
-    new CatalogueSeeder({ directory: catalogue, offered, blobs, replicator, logger }),
+    new CatalogueSeeder({
+      ...{ directory: catalogue, offered, blobs, replicator, logger },
+      admit: (manifest) => rolls.requireFree(manifest),
+    }),
     blobReplicator,
     new BlobCollector({ store: blobs, blobReplicator, graceMs: config.blobGraceMs, clock, logger }),
     readiness,
     new ConflictEvents({ ...following, announced }),
     history,
+    new RollDriver({
+      ...{ region, replicator, problems, evidence, blobs, clock, logger },
+      heardAt: (peer) => peers.answersOf(peer),
+      leaseMinMs: LEASE_FETCHES * config.fetchIntervalMs,
+    }),
   ];
-  return { replicator, blobs, blobReplicator, readiness, awaited, history, administration, components };
+  const models = { blobs, blobReplicator, readiness, problems, rolls, evidence };
+  return { replicator, ...models, awaited, history, administration, regions, components };
 }
 
 /** The gRPC door. It opens last: health can only be asked for once the view is there. */
@@ -135,13 +163,15 @@ class StateDoor implements Component {
   readonly #server: RpcServer;
   readonly #listen: string;
 
-  constructor(context: Context, tls: TlsFiles, parts: Omit<Assembly, 'components'> & Pick<Doors, 'members'>) {
+  constructor(context: Context, tls: TlsFiles, parts: Omit<Assembly, 'components'>) {
     const { config, logger, clock, telemetry } = context;
     const { tracer } = telemetry;
     this.#listen = config.grpcListen;
     this.#server = new RpcServer({ tls, windowBytes: WINDOW_BYTES, logger, clock, tracer });
     const handlers = stateServiceHandlers({ region: config.region, tracer, clock, ...parts });
     this.#server.addService(StateService, STATE_SERVICE_ALLOW, handlers);
+    const rolls = rollServiceHandlers({ region: config.region, clock, ...parts });
+    this.#server.addService(RollService, ROLL_SERVICE_ALLOW, rolls);
   }
 
   async start(): Promise<void> {

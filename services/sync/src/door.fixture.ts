@@ -28,7 +28,7 @@ import type { CallContext } from '@meridian/rpc';
 import { systemClock } from '@meridian/runtime';
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { stateServiceHandlers } from './inbound/state-service.ts';
-import { REGIONS, type RunningRegion } from './region.fixture.ts';
+import type { RunningRegion } from './region.fixture.ts';
 
 interface Put {
   readonly key: string;
@@ -42,8 +42,7 @@ interface Put {
 export function openDoor(running: RunningRegion, name = 'admin') {
   const { region } = running;
   const tracer = trace.getTracer('test');
-  const members = REGIONS.filter((other) => other !== region);
-  const handlers = stateServiceHandlers({ ...running, region, members, tracer, clock: systemClock });
+  const handlers = stateServiceHandlers({ ...running, region, tracer, clock: systemClock });
   const ended = new AbortController();
   const context: CallContext = {
     peer: { role: 'operator', region, name },

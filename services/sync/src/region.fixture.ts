@@ -73,7 +73,12 @@ export class Regions {
     const context = { config, logger, clock: systemClock, random: systemRandom, telemetry };
     const members = REGIONS.filter((other) => other !== region);
     const failures: Failure[] = [];
-    const assembly = assemble(context, { bus, members, onFatal: (failure) => void failures.push(failure) });
+    const assembly = assemble(context, {
+      bus,
+      members,
+      regions: REGIONS,
+      onFatal: (failure) => void failures.push(failure),
+    });
     knowledge = () => assembly.replicator.vector;
     for (const component of assembly.components) await component.start();
     const stop = async () => {

@@ -5,7 +5,7 @@ import {
   RemoveModelResponseSchema,
   StateService,
 } from '@meridian/contracts/state';
-import { parseManifest } from '@meridian/models';
+import { blobsOf, parseManifest } from '@meridian/models';
 import { type Command, Option } from 'commander';
 import { withRegion } from '../connection.ts';
 import { formatBytes, shortDigest } from '../format/quantity.ts';
@@ -15,14 +15,16 @@ import { awaitReady, type Readiness } from '../model-readiness.ts';
 import { modelParts, readModel } from '../model-upload.ts';
 import { note, print, printJson, startProgress } from '../terminal.ts';
 import { type CommandContext, optionsOf } from './context.ts';
+import { addRollCommands } from './rolls.ts';
 
 const CALL_TIMEOUT_MS = 10_000;
 
 export function addModelsCommands(program: Command, context: CommandContext): void {
-  const models = program.command('models').description('models of the catalogue');
+  const models = program.command('models').description('models of the catalogue, their aliases and rolls');
   addList(models, context);
   addAdd(models, context);
   addRemove(models, context);
+  addRollCommands(models, context);
 }
 
 function addList(models: Command, { terminal }: CommandContext): void {
@@ -58,7 +60,7 @@ function formatModels(models: readonly Model[], region: string): string {
 function describe(manifestJson: string): { task: string; size: string; description: string } {
   try {
     const manifest = parseManifest(JSON.parse(manifestJson));
-    const bytes = Object.values(manifest.parts).reduce((sum, part) => sum + (part?.bytes ?? 0), 0);
+    const bytes = blobsOf(manifest).reduce((sum, blob) => sum + blob.bytes, 0);
     return { task: manifest.task, size: formatBytes(bytes), description: manifest.description };
   } catch {
     return { task: '–', size: '–', description: '–' };
@@ -112,7 +114,7 @@ function addRemove(models: Command, { terminal, signal }: CommandContext): void 
     .description('take a model out of the catalogue of all regions; tasks that have it still end')
     .argument('<name>', 'name of the model')
     .option('-r, --region <name>', 'region to tell')
-    .option('--force', 'also when it is the default model')
+    .option('--force', 'also when it is the default model, or an alias means it')
     .action(async (name: string) => {
       const options = optionsOf<{ force?: boolean }>(remove);
       const door = { service: StateService, door: 'sync', identity: 'operator' } as const;

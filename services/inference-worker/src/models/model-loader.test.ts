@@ -52,7 +52,7 @@ beforeEach(async () => {
   };
   loader = new ModelLoader({
     ...{ replica, store, manifests, clock, random, logger, worker: 'w' },
-    slots: { load: () => Promise.resolve() },
+    slots: { load: () => Promise.resolve(), run: () => Promise.reject(new Error('there are no golden pictures')) },
     client: {
       reportReady: () => Promise.resolve({ $typeName: 'meridian.state.v1.ReportReadyResponse', versionVector: '' }),
     },

@@ -1,10 +1,12 @@
 import type { StateService } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
-import { canonicalJson, DEFAULT_MODEL, type Manifest, modelDigest, parseManifest } from '@meridian/models';
+import { blobsOf, canonicalJson, DEFAULT_MODEL, type Manifest, modelDigest, parseManifest } from '@meridian/models';
 import type { Replica } from '@meridian/replica';
 import type { RpcClient } from '@meridian/rpc';
 import { backoffMs, type Clock, type Component, type Logger, type Random } from '@meridian/runtime';
 import type { PreparedModel } from '../child/loaded-models.ts';
+import type { ChildPool } from '../child/pool.ts';
+import { requireGolden } from './golden-pictures.ts';
 import type { KeptManifests } from './kept-manifests.ts';
 import type { ModelStore } from './model-store.ts';
 
@@ -12,7 +14,7 @@ export interface ModelLoaderOptions {
   readonly replica: Replica;
   readonly store: Pick<ModelStore, 'start' | 'ensure'>;
   readonly manifests: Pick<KeptManifests, 'start' | 'find' | 'keep'>;
-  readonly slots: { load(model: PreparedModel): Promise<void> };
+  readonly slots: Pick<ChildPool, 'load' | 'run'>;
   /** Of the region's sync service. */
   readonly client: Pick<RpcClient<typeof StateService>, 'reportReady'>;
   readonly worker: string;
@@ -34,7 +36,8 @@ const MODELS_MAX = 256;
 /**
  * Gets every model of the shared state from its record to "can be run here", and keeps looking for new ones.
  *
- * 1. A model is reported ready only after every inference process has loaded it and run it once.
+ * 1. A model is served, and reported ready, only after every inference process has loaded it and run it once, and it has
+ *    answered its golden pictures.
  * 2. One model at a time is fetched and loaded, the default one first; one that fails is tried again after a back-off
  *    and holds up no other.
  * 3. What trying again cannot mend is told to the sync service, for the people who added the model.
@@ -166,6 +169,7 @@ export class ModelLoader implements Component {
     const manifest = await this.#manifestOf(digest);
     const model = await this.#prepare(manifest, digest);
     await this.#o.slots.load(model);
+    await requireGolden(model, manifest, this.#o, this.#stopping.signal);
     await this.#o.manifests.keep(digest, manifest);
     this.#served.set(digest, model);
     this.#failures.delete(digest);
@@ -192,8 +196,7 @@ export class ModelLoader implements Component {
 
   async #prepare(manifest: Manifest, digest: string): Promise<PreparedModel> {
     const files: Record<string, string> = {};
-    for (const part of Object.values(manifest.parts))
-      if (part !== undefined) files[part.digest] = await this.#o.store.ensure(part, this.#stopping.signal);
+    for (const blob of blobsOf(manifest)) files[blob.digest] = await this.#o.store.ensure(blob, this.#stopping.signal);
     this.#numbers += 1;
     const loadOrder = JSON.stringify({ manifest: canonicalJson(manifest), files });
     return { number: this.#numbers, name: manifest.name, digest, timeoutMs: manifest.timeoutMs, loadOrder };

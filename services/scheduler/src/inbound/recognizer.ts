@@ -70,12 +70,8 @@ export class Recognizer {
         throw new Failure('INVALID_ARGUMENT', `idempotency_key: at most ${KEY_BYTES_MAX} bytes`, {
           reason: 'KEY_INVALID',
         });
-      return this.#once(
-        task,
-        request.picture,
-        { traceContext: context.traceContext, signal: context.signal, deadlineMs, key },
-        release,
-      );
+      const { traceContext, signal } = context;
+      return this.#once(task, request, { traceContext, signal, deadlineMs, key }, release);
     } catch (error) {
       release();
       return Promise.reject(error);
@@ -83,14 +79,19 @@ export class Recognizer {
   }
 
   /** The one that runs holds its slot until the work is over; the others hold theirs while they wait. */
-  #once(task: Task, picture: Uint8Array, context: KeyedContext, release: () => void): Promise<Answer> {
+  #once(task: Task, request: RecognizeRequest, context: KeyedContext, release: () => void): Promise<Answer> {
     const { clock } = this.#o;
     let runs = false;
     const run = () => {
       runs = true;
-      return this.#run(task, picture, context, undefined).finally(release);
+      return this.#run(task, request.picture, context, undefined).finally(release);
     };
-    const answer = this.#answers.once(`${task.work.tenant}\n${context.key}`, fingerprint(task), clock.nowMs(), run);
+    const answer = this.#answers.once(
+      `${task.work.tenant}\n${context.key}`,
+      fingerprint(request.model, task),
+      clock.nowMs(),
+      run,
+    );
     const waited = within(answer, context.deadlineMs, clock, context.signal);
     return runs ? waited : waited.finally(release);
   }
@@ -103,7 +104,7 @@ export class Recognizer {
     if (priority === undefined)
       throw new Failure('INVALID_ARGUMENT', 'priority: not a priority class', { reason: 'PRIORITY_INVALID' });
     const allowed = allowedRegions(request.residency, regions);
-    const model = modelOf(models, request.model);
+    const model = modelOf(models, request.model, owner.region);
     requireReady(models, model, allowed);
     const nowMs = clock.nowMs();
     const deadlineMs = context.deadlineMs ?? nowMs + DEADLINE_MS;
@@ -149,9 +150,13 @@ export class Recognizer {
   }
 }
 
-/** What a repeated call must agree in. */
-function fingerprint({ work, pictureDigest }: Task): string {
-  return `${work.placementKey} ${Buffer.from(pictureDigest).toString('base64')}`;
+/**
+ * What a repeated call must agree in. The model as it was asked for, not the version that it stands for now: between two
+ * tries of one call an alias may move, or a model be replaced.
+ */
+function fingerprint(model: string, { work, pictureDigest }: Task): string {
+  const allowed = work.allowedRegions === undefined ? '*' : [...work.allowedRegions].sort().join();
+  return `${work.priority} ${JSON.stringify(model)} ${allowed} ${Buffer.from(pictureDigest).toString('base64')}`;
 }
 
 /** A shared answer, for one of those who wait for it. */

@@ -84,7 +84,7 @@ export class SubmitJobHandler {
     checkHeader(header);
     const tenant = tenantOf(header.tenant);
     allowedRegions(header.residency, regions);
-    const model = modelOf(models, header.model);
+    const model = modelOf(models, header.model, region);
     const jobId = jobIdOf(region, tenant, header.idempotencyKey);
     const digest = headerDigest(header);
     const known = this.#o.index.find(jobId) !== undefined;

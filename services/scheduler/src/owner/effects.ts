@@ -2,6 +2,7 @@ import { attributeNames, type Clock, type Logger } from '@meridian/runtime';
 import type { Metrics } from '../metrics.ts';
 import type { ClaimPublisher } from '../outbound/claim-publisher.ts';
 import type { TaskTracer } from '../outbound/task-tracer.ts';
+import type { RollEvidence } from '../rolls/roll-evidence.ts';
 import type { Dispatcher } from '../tasks/dispatcher.ts';
 import type { DispatchPorts } from '../tasks/ports.ts';
 import type { Attempt, EndedAttempt, Ending, Task } from '../tasks/task.ts';
@@ -19,6 +20,7 @@ export interface EffectsOptions {
   readonly streams: WorkerStreams;
   readonly calls: Calls;
   readonly jobs: JobKeeper;
+  readonly evidence: Pick<RollEvidence, 'ended'>;
   readonly dispatcher: () => Dispatcher;
   /** Nothing can be placed while the own broker is out of reach. */
   readonly canPlace: () => boolean;
@@ -101,12 +103,13 @@ export class Effects implements DispatchPorts {
   }
 
   ended(task: Task, ending: Ending): void {
-    const { metrics, tracer, calls, clock } = this.#o;
+    const { metrics, tracer, calls, evidence, clock } = this.#o;
     const isCall = task.work.jobId === '';
     tracer.endTask(task, ending, clock.nowMs());
     const labels = { [attributeNames.outcome]: ending.how, kind: isCall ? 'call' : 'job' };
     metrics.tasks.add(1, labels);
     metrics.taskDuration.record(ending.times.totalMs, labels);
+    evidence.ended(task, ending);
     if (isCall) calls.ended(task, ending);
   }
 

@@ -89,7 +89,7 @@ export class BlobReplicator implements Component {
 
   /** Why a model's weights are not here, for people; empty when they are, or come. */
   problemOf(modelDigest: string): string {
-    const obstacles = this.#wanted.partsOf(modelDigest).map((digest) => this.#plan.obstacle(digest));
+    const obstacles = this.#wanted.digestsOf(modelDigest).map((digest) => this.#plan.obstacle(digest));
     if (obstacles.includes('no-room'))
       return 'its weights do not fit on the disk of this region (MERIDIAN_BLOB_BYTES_MAX)';
     if (obstacles.includes('no-source'))

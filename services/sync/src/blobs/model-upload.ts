@@ -1,10 +1,10 @@
 import { Failure } from '@meridian/failure';
-import { type Manifest, parseManifest } from '@meridian/models';
+import { blobsOf, type Manifest, parseManifest } from '@meridian/models';
 import { VALUE_BYTES_MAX } from '../replication/plan-writes.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { IncomingBlob } from './incoming-blob.ts';
 
-/** What a model's upload consists of, in order: its manifest, then for each part that is missing a start and chunks. */
+/** What a model's upload consists of, in order: its manifest, then for each file of it that is missing a start and chunks. */
 export type UploadPart =
   | { readonly kind: 'manifest'; readonly text: string }
   | { readonly kind: 'start'; readonly digest: string }
@@ -17,15 +17,20 @@ export type UploadPart =
  * 2. Weights that are here already are read over; sending them again changes nothing.
  * 3. The manifest is returned only when every part is here and verified.
  *
+ * @param admit throws when there must be no such model here, before any weights are taken
  * @throws Failure INVALID_ARGUMENT (UPLOAD_ORDER, PART_UNKNOWN, PART_MISSING, MANIFEST_INVALID, BLOB_SIZE, BLOB_DIGEST),
  *   RESOURCE_EXHAUSTED / BLOB_SPACE. None is retryable as it is.
  */
-export async function receiveModel(parts: AsyncIterable<UploadPart>, store: BlobStore): Promise<Manifest> {
+export async function receiveModel(
+  parts: AsyncIterable<UploadPart>,
+  store: BlobStore,
+  admit: (manifest: Manifest) => void = () => undefined,
+): Promise<Manifest> {
   let upload: ModelUpload | undefined;
   try {
     for await (const part of parts) {
       if (upload !== undefined) await upload.take(part);
-      else if (part.kind === 'manifest') upload = await ModelUpload.begin(readManifest(part.text), store);
+      else if (part.kind === 'manifest') upload = await ModelUpload.begin(admitted(part.text, admit), store);
       else throw outOfOrder('the manifest comes first');
     }
     if (upload === undefined) throw outOfOrder('there was no manifest');
@@ -60,7 +65,7 @@ class ModelUpload {
 
   static async begin(manifest: Manifest, store: BlobStore): Promise<ModelUpload> {
     const bytesOf = new Map<string, number>();
-    for (const part of Object.values(manifest.parts)) if (part !== undefined) bytesOf.set(part.digest, part.bytes);
+    for (const blob of blobsOf(manifest)) bytesOf.set(blob.digest, blob.bytes);
     const missing: [string, number][] = [];
     for (const [digest, bytes] of bytesOf) {
       store.offer(digest);
@@ -124,6 +129,12 @@ class ModelUpload {
     await current.finish();
     this.#kept.add(current.digest);
   }
+}
+
+function admitted(text: string, admit: (manifest: Manifest) => void): Manifest {
+  const manifest = readManifest(text);
+  admit(manifest);
+  return manifest;
 }
 
 /** A record holds the manifest: what does not fit into one is refused before any weights are sent. */

@@ -48,9 +48,9 @@ test('versions that lost count; weights of several models are wanted once; what 
     ['beijing', 'tokyo', 'guangzhou'],
     ['tokyo', 'beijing', 'guangzhou'],
   ]);
-  expect(wanted.partsOf(modelDigest(other))).toEqual([blobOf('x')]);
+  expect(wanted.digestsOf(modelDigest(other))).toEqual([blobOf('x')]);
   wanted.update([entry('model/m', version('tokyo', 4, undefined)), entry('model/n', version('tokyo', 5, undefined))]);
-  expect([wanted.blobs(), wanted.named().size, wanted.partsOf(modelDigest(other))]).toEqual([[], 0, []]);
+  expect([wanted.blobs(), wanted.named().size, wanted.digestsOf(modelDigest(other))]).toEqual([[], 0, []]);
 });
 
 test('a record or manifest that cannot be read names nothing, and hides no other', () => {

@@ -1,15 +1,10 @@
 import { regionOf } from '@meridian/causality';
-import { parseManifest } from '@meridian/models';
+import { blobsOf, type ManifestBlob, parseManifest } from '@meridian/models';
 import { type Entry, type ModelEntry, ModelIndex, parseStateKey, type Version } from '@meridian/replica';
 import type { WantedBlob } from './fetch-plan.ts';
 
-interface Part {
-  readonly digest: string;
-  readonly bytes: number;
-}
-
 /**
- * Which weights the models of the shared state name, and where they are likely to be.
+ * Which weights and golden pictures the models of the shared state name, and where they are likely to be.
  *
  * 1. Every version of a model that nothing supersedes counts: tasks may have been placed with one that lost.
  * 2. Likeliest first: regions that say they can run the model, the region that added it, all others.
@@ -20,7 +15,7 @@ export class WantedBlobs {
   readonly #index = new ModelIndex();
   /** What the index has read of each key: entries that did not change are not read again. */
   readonly #read = new Map<string, readonly Version[]>();
-  readonly #partsOf = new Map<string, readonly Part[]>();
+  readonly #blobsOf = new Map<string, readonly ManifestBlob[]>();
 
   /** @param members all other regions */
   constructor(members: readonly string[]) {
@@ -35,7 +30,7 @@ export class WantedBlobs {
       this.#index.update(entry);
     }
     const live = new Set(this.#index.versions().map(({ digest }) => digest));
-    for (const digest of this.#partsOf.keys()) if (!live.has(digest)) this.#partsOf.delete(digest);
+    for (const digest of this.#blobsOf.keys()) if (!live.has(digest)) this.#blobsOf.delete(digest);
   }
 
   /** Each digest once. */
@@ -43,7 +38,7 @@ export class WantedBlobs {
     const wanted = new Map<string, { readonly bytes: number; readonly likely: Set<string> }>();
     for (const model of this.#index.versions()) {
       const likely = [...[...this.#index.readyRegions(model.digest)].sort(), regionOf(model.dot.actor)];
-      for (const { digest, bytes } of this.#parts(model)) {
+      for (const { digest, bytes } of this.#blobsIn(model)) {
         const known = wanted.get(digest) ?? { bytes, likely: new Set() };
         for (const region of likely) known.likely.add(region);
         wanted.set(digest, known);
@@ -54,13 +49,13 @@ export class WantedBlobs {
 
   /** Digests that a known model names. */
   named(): ReadonlySet<string> {
-    return new Set(this.#index.versions().flatMap((model) => this.#parts(model).map(({ digest }) => digest)));
+    return new Set(this.#index.versions().flatMap((model) => this.#blobsIn(model).map(({ digest }) => digest)));
   }
 
-  /** Digests of a model's weights; none when the model is not known, or cannot be read. */
-  partsOf(modelDigest: string): readonly string[] {
+  /** Digests of a model's weights and golden pictures; none when the model is not known, or cannot be read. */
+  digestsOf(modelDigest: string): readonly string[] {
     const model = this.#index.modelByDigest(modelDigest);
-    return model === undefined ? [] : this.#parts(model).map(({ digest }) => digest);
+    return model === undefined ? [] : this.#blobsIn(model).map(({ digest }) => digest);
   }
 
   /** Regions that are no members (this one, one that has left) cannot be asked. */
@@ -68,18 +63,18 @@ export class WantedBlobs {
     return [...new Set([...likely, ...this.#members])].filter((region) => this.#members.includes(region));
   }
 
-  #parts(model: ModelEntry): readonly Part[] {
-    const known = this.#partsOf.get(model.digest);
+  #blobsIn(model: ModelEntry): readonly ManifestBlob[] {
+    const known = this.#blobsOf.get(model.digest);
     if (known !== undefined) return known;
-    const parts = readParts(model.manifest);
-    this.#partsOf.set(model.digest, parts);
-    return parts;
+    const blobs = readBlobs(model.manifest);
+    this.#blobsOf.set(model.digest, blobs);
+    return blobs;
   }
 }
 
-function readParts(manifest: unknown): readonly Part[] {
+function readBlobs(manifest: unknown): readonly ManifestBlob[] {
   try {
-    return Object.values(parseManifest(manifest).parts).filter((part) => part !== undefined);
+    return blobsOf(parseManifest(manifest));
   } catch {
     return [];
   }

@@ -1,4 +1,4 @@
-import type { Manifest } from '@meridian/models';
+import { blobsOf, type Manifest } from '@meridian/models';
 import type { Component, Logger } from '@meridian/runtime';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Replicator } from '../replicator/replicator.ts';
@@ -12,6 +12,8 @@ export interface SeederOptions {
   readonly offered: OfferedFile;
   readonly blobs: BlobStore;
   readonly replicator: Pick<Replicator, 'write'>;
+  /** Throws when the shared state needs another version under that name. */
+  readonly admit: (manifest: Manifest) => void;
   readonly logger: Logger;
 }
 
@@ -32,7 +34,7 @@ export class CatalogueSeeder implements Component {
     if (directory === undefined) return;
     const present: Manifest[] = [];
     for (const manifest of await readCatalogue(directory, logger))
-      if (await this.#hasWeights(manifest)) present.push(manifest);
+      if (this.#isAdmitted(manifest) && (await this.#hasWeights(manifest))) present.push(manifest);
     const models = present.map(modelValue);
     const before = await offered.read();
     const after = new Map(before);
@@ -55,10 +57,21 @@ export class CatalogueSeeder implements Component {
     return Promise.resolve();
   }
 
+  /** What is left out is offered again at the next start. */
+  #isAdmitted(manifest: Manifest): boolean {
+    try {
+      this.#options.admit(manifest);
+      return true;
+    } catch (error) {
+      this.#options.logger.error({ err: error, model: manifest.name }, 'a model of the catalogue is not offered');
+      return false;
+    }
+  }
+
   async #hasWeights(manifest: Manifest): Promise<boolean> {
-    for (const part of Object.values(manifest.parts)) {
-      if (part === undefined || (await this.#options.blobs.bytesOf(part.digest)) === part.bytes) continue;
-      this.#options.logger.error({ model: manifest.name, digest: part.digest }, 'weights of the catalogue are missing');
+    for (const { digest, bytes } of blobsOf(manifest)) {
+      if ((await this.#options.blobs.bytesOf(digest)) === bytes) continue;
+      this.#options.logger.error({ model: manifest.name, digest }, 'weights of the catalogue are missing');
       return false;
     }
     return true;

@@ -19,19 +19,22 @@ import type { BlobReplicator } from '../blobs/blob-replicator.ts';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { receiveModel, type UploadPart } from '../blobs/model-upload.ts';
 import { modelValue } from '../catalogue/model-record.ts';
-import { ModelProblems } from '../readiness/model-problems.ts';
+import type { ModelProblems } from '../readiness/model-problems.ts';
 import type { Readiness } from '../readiness/readiness.ts';
 import type { Replicator } from '../replicator/replicator.ts';
+import type { Rolls } from '../roll/rolls.ts';
 import { requireOwnRegion } from './own-region.ts';
 
 export interface ModelsOptions {
   readonly region: string;
-  /** All other regions. */
-  readonly members: readonly string[];
+  /** Every region. */
+  readonly regions: readonly string[];
   readonly replicator: Replicator;
   readonly blobs: BlobStore;
   readonly blobReplicator: Pick<BlobReplicator, 'problemOf'>;
   readonly readiness: Readiness;
+  readonly problems: ModelProblems;
+  readonly rolls: Pick<Rolls, 'requireFree' | 'requireUnused'>;
   readonly tracer: Tracer;
   readonly clock: Clock;
 }
@@ -47,7 +50,6 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 /** The catalogue of models, and what the region's workers report of it. */
 export class ModelHandlers {
   readonly #options: ModelsOptions;
-  readonly #problems = new ModelProblems();
   #uploads = 0;
 
   constructor(options: ModelsOptions) {
@@ -62,10 +64,10 @@ export class ModelHandlers {
       throw new Failure('RESOURCE_EXHAUSTED', `${UPLOADS_MAX} models are being added`, { reason: 'TOO_MANY_UPLOADS' });
     this.#uploads++;
     const span = this.#options.tracer.startSpan('sync.add-model', {}, context.traceContext);
-    const { blobs, clock } = this.#options;
+    const { blobs, rolls, clock } = this.#options;
     const heard = withSilenceLimit(requests, { silenceMs: UPLOAD_SILENCE_MS, clock });
     try {
-      const manifest = await receiveModel(uploadParts(heard), blobs);
+      const manifest = await receiveModel(uploadParts(heard), blobs, (wanted) => rolls.requireFree(wanted));
       const { key, value, name, digest } = modelValue(manifest);
       span.setAttributes({ [attributeNames.model]: name, [attributeNames.modelDigest]: digest });
       const { vector } = await this.#options.replicator.write(
@@ -73,7 +75,7 @@ export class ModelHandlers {
         { timeoutMs: WRITE_TIMEOUT_MS, cause: context.cause },
       );
       // What was missing may be here now; the workers try again.
-      this.#problems.report(digest, '');
+      this.#options.problems.report(digest, '');
       return { model: name, modelDigest: digest, versionVector: vector.toString() };
     } catch (error) {
       throw recorded(span, error);
@@ -84,7 +86,7 @@ export class ModelHandlers {
   }
 
   listModels(): MessageInitShape<typeof ListModelsResponseSchema> {
-    const { region, members, replicator, blobReplicator } = this.#options;
+    const { region, regions, replicator, blobReplicator } = this.#options;
     const index = new ModelIndex();
     for (const entry of replicator.entries()) index.update(entry);
     const models = index.models().map(({ name, digest, manifest, dot }) => ({
@@ -95,16 +97,16 @@ export class ModelHandlers {
       dot: formatDot(dot),
       problem: index.readyRegions(digest).has(region)
         ? ''
-        : this.#problems.of(digest) || blobReplicator.problemOf(digest),
+        : this.#options.problems.of(digest) || blobReplicator.problemOf(digest),
     }));
-    return { models, versionVector: replicator.vector.toString(), regions: [region, ...members].sort() };
+    return { models, versionVector: replicator.vector.toString(), regions: [...regions].sort() };
   }
 
   async removeModel(
     { name, force }: RemoveModelRequest,
     context: CallContext,
   ): Promise<MessageInitShape<typeof RemoveModelResponseSchema>> {
-    const { replicator } = this.#options;
+    const { replicator, rolls } = this.#options;
     const key = modelKey(name);
     if (currentValue(replicator.get(key)) === undefined)
       throw new Failure('NOT_FOUND', `no model ${JSON.stringify(name.slice(0, 63))} is known here`, {
@@ -114,6 +116,7 @@ export class ModelHandlers {
       throw new Failure('FAILED_PRECONDITION', `${name} is the model of all who name none: removing it takes force`, {
         reason: 'DEFAULT_MODEL',
       });
+    if (!force) rolls.requireUnused(name);
     const { vector } = await replicator.write(
       { key, value: undefined, when: 'differs' },
       { timeoutMs: WRITE_TIMEOUT_MS, cause: context.cause },
@@ -133,7 +136,7 @@ export class ModelHandlers {
       throw new Failure('NOT_FOUND', `no model with digest ${modelDigest} is known here`, { reason: 'MODEL_UNKNOWN' });
     const span = this.#options.tracer.startSpan('sync.report-ready', {}, context.traceContext);
     span.setAttributes({ [attributeNames.modelDigest]: modelDigest, [attributeNames.worker]: worker });
-    this.#problems.report(modelDigest, ready ? '' : problem);
+    this.#options.problems.report(modelDigest, ready ? '' : problem);
     try {
       const vector: VersionVector = await this.#options.readiness.report(modelDigest, worker, ready, context.cause);
       return { versionVector: vector.toString() };

@@ -687,7 +687,7 @@ export type RemoveModelRequest = Message<"meridian.state.v1.RemoveModelRequest">
   name: string;
 
   /**
-   * Also when it is the default model, which clients get that name none.
+   * Also when it is the default model, which clients get that name none, or an alias means it.
    *
    * @generated from field: bool force = 2;
    */

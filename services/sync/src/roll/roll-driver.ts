@@ -1,0 +1,145 @@
+import { blobsOf, type ManifestBlob, parseManifest } from '@meridian/models';
+import {
+  AliasIndex,
+  type AliasRoll,
+  encodePhase,
+  ModelIndex,
+  type Phases,
+  rollKey,
+  rollState,
+} from '@meridian/replica';
+import type { Clock, Component, Logger, Timer } from '@meridian/runtime';
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { ModelProblems } from '../readiness/model-problems.ts';
+import type { Replicator } from '../replicator/replicator.ts';
+import { Contact } from './contact.ts';
+import { decideRoll, type OwnFacts } from './decide-roll.ts';
+import type { EvidenceDesk } from './evidence-desk.ts';
+
+export interface RollDriverOptions {
+  readonly region: string;
+  readonly replicator: Pick<Replicator, 'entries' | 'write'>;
+  readonly problems: ModelProblems;
+  readonly evidence: EvidenceDesk;
+  readonly blobs: Pick<BlobStore, 'bytesOf'>;
+  /** When something last came from the region, in any unit: only whether it changes is looked at. */
+  readonly heardAt: (region: string) => number;
+  /** The least that a lease means: what a region is heard of in, whatever happens to one message. */
+  readonly leaseMinMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Between two looks: a roll has some phases for each region, and each of them is looked after within this. */
+const LOOK_INTERVAL_MS = 200;
+const WRITE_TIMEOUT_MS = 10_000;
+
+/**
+ * Moves this region through the rolls of the shared state: looks at records, phases and own facts, asks
+ * {@link decideRoll}, and writes the region's own phase.
+ *
+ * 1. One look at a time, and nothing is decided while a phase is being written.
+ * 2. What could not be written is decided again from what is there then: a phase is never taken for granted.
+ */
+export class RollDriver implements Component {
+  readonly name = 'rolls';
+  readonly #o: RollDriverOptions;
+  readonly #contact = new Contact();
+  #timer: Timer | undefined;
+  #looking: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: RollDriverOptions) {
+    this.#o = options;
+  }
+
+  start(): Promise<void> {
+    this.#later();
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#looking;
+  }
+
+  #later(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#o.clock.setTimer(LOOK_INTERVAL_MS, () => {
+      this.#looking = this.#look().then(() => this.#later());
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { replicator, logger } = this.#o;
+    const [aliases, models] = [new AliasIndex(), new ModelIndex()];
+    for (const entry of replicator.entries()) {
+      aliases.update(entry);
+      models.update(entry);
+    }
+    for (const name of aliases.names()) {
+      const alias = aliases.get(name);
+      if (alias === undefined || this.#stopped) continue;
+      this.#listen(alias.roll);
+      try {
+        await this.#advance(alias.roll, alias.phases, models);
+      } catch (error) {
+        logger.warn({ err: error, alias: name }, 'the phase of a roll could not be written; trying again');
+      }
+    }
+  }
+
+  #listen(roll: AliasRoll): void {
+    const nowMs = this.#o.clock.monotonicMs();
+    for (const region of roll.waves.flat())
+      if (region !== this.#o.region) this.#contact.note(region, this.#o.heardAt(region), nowMs);
+  }
+
+  async #advance(roll: AliasRoll, phases: Phases, models: ModelIndex): Promise<void> {
+    const { region, replicator, clock, logger } = this.#o;
+    if (rollState(roll, phases) === 'settled') return;
+    const next = decideRoll(roll, phases, await this.#facts(roll, models));
+    if (next === undefined) return;
+    const phase = { ...next, rollId: roll.rollId, sinceMs: Math.round(clock.nowMs()) };
+    const change = { key: rollKey(roll.alias, region), value: encodePhase(phase), when: 'differs' } as const;
+    await replicator.write(change, { timeoutMs: WRITE_TIMEOUT_MS });
+    const { alias, rollId } = roll;
+    logger.info({ alias, rollId, to: roll.new.model, phase: phase.phase, reason: phase.reason }, 'roll: next phase');
+  }
+
+  async #facts(roll: AliasRoll, models: ModelIndex): Promise<OwnFacts> {
+    const { region, evidence, clock, leaseMinMs } = this.#o;
+    const nowMs = clock.monotonicMs();
+    const isLoaded = models.readyRegions(roll.new.digest).has(region);
+    return {
+      region,
+      isLoaded,
+      isCutOff: this.#contact.isCutOff(region, roll.waves.flat(), Math.max(roll.leaseMs, leaseMinMs), nowMs),
+      problem: isLoaded ? '' : await this.#problemOf(roll.new.digest, models),
+      ...evidence.of(roll.rollId, nowMs),
+    };
+  }
+
+  /** What workers say before the weights are here is not the model's fault, and is forgotten. */
+  async #problemOf(digest: string, models: ModelIndex): Promise<string> {
+    const { problems, blobs } = this.#o;
+    const model = models.modelByDigest(digest);
+    if (model === undefined) return '';
+    for (const blob of readableBlobs(model.manifest)) {
+      if ((await blobs.bytesOf(blob.digest)) !== undefined) continue;
+      problems.report(digest, '');
+      return '';
+    }
+    return problems.of(digest);
+  }
+}
+
+/** None of a manifest that this version cannot read: then what the workers say of it stands. */
+function readableBlobs(manifest: unknown): readonly ManifestBlob[] {
+  try {
+    return blobsOf(parseManifest(manifest));
+  } catch {
+    return [];
+  }
+}
