@@ -35,7 +35,14 @@ let knowledge = () => VersionVector.EMPTY;
 const bus = await connect();
 const context = { config, logger, clock: systemClock, random: systemRandom, telemetry };
 const { members } = setting;
-const assembly: Assembly = assemble(context, { bus, members, onFatal: (failure) => queueMicrotask(() => { throw failure; }) });
+const assembly: Assembly = assemble(context, {
+  bus,
+  members,
+  onFatal: (failure) =>
+    queueMicrotask(() => {
+      throw failure;
+    }),
+});
 const { replicator } = assembly;
 knowledge = () => replicator.vector;
 for (const component of assembly.components) await component.start();
@@ -81,7 +88,10 @@ async function pace(updates: readonly Update[], everyMs: number): Promise<Record
   const writes: Promise<void>[] = [];
   for (const [i, update] of updates.entries()) {
     await systemClock.sleep(Math.max(0, startMs + i * everyMs - sharedMs()));
-    writes.push(write(update).then(() => void (times[update.value] = sharedMs())));
+    const acknowledged = () => {
+      times[update.value] = sharedMs();
+    };
+    writes.push(write(update).then(acknowledged));
   }
   await Promise.all(writes);
   return times;

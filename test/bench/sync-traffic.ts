@@ -1,6 +1,6 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
-import type { RegionBroker } from '../support/region-brokers.ts';
 import { connectRaw } from '../support/raw-nats.ts';
+import type { RegionBroker } from '../support/region-brokers.ts';
 import { sharedMs } from './sync-order.ts';
 
 /** Of messages of one kind that a region's broker took from others: every byte of subject, headers and payload. */
@@ -62,7 +62,8 @@ export class TrafficCapture {
   #take(message: Msg): void {
     const [, place, kind, , verb] = message.subject.split('.');
     if (message.subject.startsWith('_INBOX_sync')) this.#takeAnswer(message);
-    else if (kind === 'sync' && place !== this.region) this.#count(message.subject.split('.').slice(2).join('.'), message);
+    else if (kind === 'sync' && place !== this.region)
+      this.#count(message.subject.split('.').slice(2).join('.'), message);
     else if (kind === 'rpc' && place === this.region) this.#count(`question ${verb}`, message);
     else if (kind === 'rpc' && message.reply)
       this.#asked.set(message.reply, { peer: place ?? '', atMs: sharedMs(), bytes: bytesOf(message) });
