@@ -18,9 +18,13 @@ export interface CatchUp {
   readonly totalMs: number;
   /** A bare question and answer of as many bytes, on an open connection over the same link. */
   readonly idealMs: number;
+  /** Of that peer's answers: subject, headers and payload. */
   readonly bytes: number;
+  /** The same of all peers: both are asked, and neither knows what the other answers. */
+  readonly bytesOfAll: number;
   readonly missing: number;
-  /** From the heal to that question: the brokers find each other again. */
+  /** From the heal to all brokers having found each other, and to that question. */
+  readonly untilLinkedMs: number;
   readonly untilAskedMs: number;
   readonly untilAnsweredMs: number;
 }
@@ -37,21 +41,28 @@ export async function catchUp(regions: SyncRegions, updates: readonly Update[], 
   try {
     const healedMs = sharedMs();
     emulator.heal();
+    const linked = regions.brokers.connected().then(sharedMs);
     const visibleMs = await regions.untilCovered(written);
     const first = firstAnswered(capture);
     const answers = capture.exchanges.filter(({ peer, askedMs }) => peer === first.peer && askedMs < visibleMs);
-    const bytes = answers.reduce((sum, { answerBytes }) => sum + answerBytes, 0);
+    const bytes = answerBytesOf(answers);
     return {
       totalMs: visibleMs - first.askedMs,
       idealMs: await bareTransferMs(regions, first.peer, bytes),
       bytes,
+      bytesOfAll: answerBytesOf(capture.exchanges),
       missing: new Set(updates.map(({ key }) => key)).size,
+      untilLinkedMs: (await linked) - healedMs,
       untilAskedMs: first.askedMs - healedMs,
       untilAnsweredMs: first.answeredMs - first.askedMs,
     };
   } finally {
     await capture.stop();
   }
+}
+
+function answerBytesOf(exchanges: readonly Exchange[]): number {
+  return exchanges.reduce((sum, { answerBytes }) => sum + answerBytes, 0);
 }
 
 /** Of those that brought something. */

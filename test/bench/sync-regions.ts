@@ -80,8 +80,9 @@ export class SyncRegions {
   async stop(): Promise<void> {
     const ended = [...this.#processes.values()].map(async (child) => {
       if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill('SIGKILL');
-      await once(child, 'exit');
+      const exited = once(child, 'exit');
+      child.disconnect(); // it ends with its orders
+      await exited;
     });
     await Promise.all(ended);
     await this.brokers.stop();

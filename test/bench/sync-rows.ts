@@ -2,6 +2,7 @@ import { percentile, type Row } from './report.ts';
 import type { DocumentsFigures } from './sync-documents.ts';
 import type { MeridianFigures } from './sync-meridian.ts';
 import type { StarFigures } from './sync-star.ts';
+import { KEY_BYTES, VALUE_BYTES } from './sync-workload.ts';
 
 export interface SyncFigures {
   readonly meridian: MeridianFigures;
@@ -10,6 +11,9 @@ export interface SyncFigures {
   readonly yjs: DocumentsFigures;
   readonly automerge: DocumentsFigures;
 }
+
+/** Of a key that is missing: key, value, and seven bytes for who wrote it and when. */
+const IDEAL_BYTES = KEY_BYTES + VALUE_BYTES + 7;
 
 /** Peers' figures stand under their names, parts of our own under what they are. */
 export function rowsOf(figures: SyncFigures): Row[] {
@@ -72,7 +76,7 @@ function visibilityRows({ meridian: { visibilityBeyondDelayMs } }: SyncFigures):
 }
 
 function catchUpRows({ meridian: { catchUp }, yjs, automerge }: SyncFigures): Row[] {
-  const { totalMs, idealMs, untilAskedMs, untilAnsweredMs, bytes, missing } = catchUp;
+  const { totalMs, idealMs, untilLinkedMs, untilAskedMs, untilAnsweredMs, bytes, bytesOfAll, missing } = catchUp;
   return [
     {
       metric: 'catch_up_over_ideal_ratio',
@@ -80,16 +84,20 @@ function catchUpRows({ meridian: { catchUp }, yjs, automerge }: SyncFigures): Ro
       unit: 'ratio',
       goal: '<= 1.1',
       peers: {
-        ...{ 'ms in all': totalMs, 'ms to the last answer': untilAnsweredMs, 'ms bare': idealMs },
-        'ms from heal to question': untilAskedMs,
+        ...{ 'ms in all': totalMs, 'ms to the first answer': untilAnsweredMs, 'ms bare': idealMs },
+        ...{ 'ms from heal to links': untilLinkedMs, 'ms from heal to question': untilAskedMs },
       },
     },
     {
-      metric: 'catch_up_bytes_per_missing_key',
-      value: bytes / missing,
-      unit: 'B',
-      goal: '',
-      peers: { Yjs: yjs.catchUpBytes / missing, Automerge: automerge.catchUpBytes / missing },
+      metric: 'catch_up_bytes_over_ideal_ratio',
+      value: bytesOfAll / missing / IDEAL_BYTES,
+      unit: 'ratio',
+      goal: '<= 1.1',
+      peers: {
+        'of the first peer': bytes / missing / IDEAL_BYTES,
+        'bytes per missing key': bytesOfAll / missing,
+        ...{ Yjs: yjs.catchUpBytes / missing / IDEAL_BYTES, Automerge: automerge.catchUpBytes / missing / IDEAL_BYTES },
+      },
     },
   ];
 }
