@@ -78,7 +78,7 @@ acceptance: packages ## long checks; ONLY=big-job, starts, cut-off-restarts or g
 	@$(LOCAL) prepare
 	@exec node --disable-warning=ExperimentalWarning test/acceptance/main.ts "$(ONLY)"
 
-bench: packages ## benchmarks, each against its limit or aim in one run; ONLY=path or link
+bench: packages ## benchmarks, each against its limit or aim in one run; ONLY=path, link or sync
 	@$(LOCAL) prepare
 	@exec node --disable-warning=ExperimentalWarning test/bench/main.ts --only "$(ONLY)"
 

@@ -116,13 +116,14 @@ export async function startRegionBrokers(options: RegionBrokersOptions): Promise
 export async function until(
   condition: () => Promise<boolean | string> | boolean | string,
   timeoutMs = READY_TIMEOUT_MS,
+  everyMs = 20,
 ): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {
     const state = await condition();
     if (state === true) return;
     if (performance.now() > deadlineMs) throw new Error(`after ${timeoutMs} ms: ${state || 'condition does not hold'}`);
-    await new Promise((tick) => setTimeout(tick, 20));
+    await new Promise((tick) => setTimeout(tick, everyMs));
   }
 }
 

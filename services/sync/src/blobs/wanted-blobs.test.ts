@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { actorId, VersionVector } from '@meridian/causality';
 import type { Manifest } from '@meridian/models';
-import { modelDigest } from '@meridian/models';
+import { modelDigest, parseManifest } from '@meridian/models';
 import { type Entry, readyKey } from '@meridian/replica';
 import { modelValue } from '../catalogue/model-record.ts';
 import { manifestOf, sha256 } from '../region.fixture.ts';
@@ -51,6 +51,20 @@ test('versions that lost count; weights of several models are wanted once; what 
   expect(wanted.digestsOf(modelDigest(other))).toEqual([blobOf('x')]);
   wanted.update([entry('model/m', version('tokyo', 4, undefined)), entry('model/n', version('tokyo', 5, undefined))]);
   expect([wanted.blobs(), wanted.named().size, wanted.digestsOf(modelDigest(other))]).toEqual([[], 0, []]);
+});
+
+test('golden pictures are wanted and named as weights are', () => {
+  const wanted = new WantedBlobs(MEMBERS);
+  const objects = [{ label: 'cat', scoreMin: 0.3, overlapMin: 0.5 }];
+  const golden = [{ file: 'cat.jpg', digest: blobOf('picture'), bytes: 7, expect: objects }];
+  const manifest = parseManifest({ ...model('x'), golden });
+  wanted.update([modelEntry(['tokyo', manifest])]);
+  expect(wanted.blobs().map(({ digest, bytes }) => [digest, bytes])).toEqual([
+    [blobOf('x'), 1],
+    [blobOf('picture'), 7],
+  ]);
+  expect([...wanted.named()]).toEqual([blobOf('x'), blobOf('picture')]);
+  expect(wanted.digestsOf(modelDigest(manifest))).toEqual([blobOf('x'), blobOf('picture')]);
 });
 
 test('a record or manifest that cannot be read names nothing, and hides no other', () => {

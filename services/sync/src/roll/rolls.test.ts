@@ -246,6 +246,8 @@ describe('names', () => {
     expect(admit('small')).toThrow(expect.objectContaining({ reason: 'MODEL_IN_USE' }));
     expect(admit('large')).not.toThrow();
     expect(() => rolls.requireFree(old)).not.toThrow();
+    expect(() => rolls.requireUnused('small')).toThrow(expect.objectContaining({ reason: 'MODEL_IN_USE' }));
+    expect(() => rolls.requireUnused('large')).not.toThrow();
   });
 
   test('a changed catalogue does not take away the version that an alias means', async () => {
