@@ -168,7 +168,9 @@ export function durableContract(harness: () => BusHarness): void {
     const other = await failed(bus.getLast('JOBS', jobSubject('a'), 'meridian.job.task.v1'));
     expect(other).toMatchObject({ code: 'DATA_LOSS', reason: 'STORED_INVALID' });
     await bus.publishDurable(jobSubject('b'), job('3'));
-    expect(await bus.purge('JOBS', jobSubject('a'))).toBe(1);
+    // What was written since stays: a purge that was asked for twice may come late.
+    expect(await bus.purge('JOBS', jobSubject('a'), { untilSequence: last.sequence - 1 })).toBe(0);
+    expect(await bus.purge('JOBS', jobSubject('a'), { untilSequence: last.sequence })).toBe(1);
     expect(await bus.purge('JOBS', jobSubject('a'))).toBe(0);
     expect((await bus.streamState('JOBS')).messages).toBe(1);
     // An absent subject counts from 0 again for compare-and-set.

@@ -31,7 +31,7 @@ const EVERY_STREAM_CREATE: Access = Object.fromEntries(STREAMS.map(({ name }) =>
 export const STREAM_ACCESS: Readonly<Record<Role, Access>> = {
   scheduler: { TASKS: ['info', 'depth', 'reset'], JOBS: ['info', 'get', 'purge', 'replay'] },
   worker: { TASKS: ['consume'] },
-  sync: { STATE: ['info', 'get', 'replay'], HISTORY: ['info', 'replay'] },
+  sync: { STATE: ['info', 'get', 'purge', 'replay'], HISTORY: ['info', 'replay'] },
   optimizer: {},
   initializer: EVERY_STREAM_CREATE,
   consumer: { EVENTS: ['consume'] },

@@ -76,6 +76,7 @@ describe('natsConfig', () => {
       ['service', `meridian.${region}.rpc.sync.fetch`],
       ['service', `meridian.${region}.rpc.sync.blob`],
       ['stream', `meridian.${region}.sync.delta`],
+      ['stream', `meridian.${region}.sync.head`],
       ['stream', `meridian.${region}.telemetry`],
     ];
     for (const peer of ['beijing', 'guangzhou']) expect(exportedTo(`L_${peer}`)).toEqual(crossing('shanghai'));

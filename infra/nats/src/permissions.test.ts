@@ -83,7 +83,8 @@ describe('permissions', () => {
       expect(rolesThatMay(`$JS.API.STREAM.MSG.DELETE.${name}`)).toEqual([]);
       expect(rolesThatMay(`$JS.API.STREAM.SNAPSHOT.${name}`)).toEqual([]);
       expect(rolesThatMay(`$JS.API.CONSUMER.DELETE.${name}.x`)).toEqual(name === 'TASKS' ? ['scheduler'] : []);
-      if (name !== 'JOBS') expect(rolesThatMay(`$JS.API.STREAM.PURGE.${name}`)).toEqual([]);
+      const purgers: Readonly<Record<string, string[]>> = { JOBS: ['scheduler'], STATE: ['sync'] };
+      expect(rolesThatMay(`$JS.API.STREAM.PURGE.${name}`)).toEqual(purgers[name] ?? []);
     }
     expect(ROLES.filter((role) => publish[role]?.some((subject) => subject.startsWith('$JS.ACK')))).toEqual([
       ...['worker', 'consumer'],

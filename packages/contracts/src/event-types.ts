@@ -13,6 +13,7 @@ import {
   DeltaSchema,
   FetchRequestSchema,
   FetchResponseSchema,
+  HeadSchema,
   LogRecordSchema,
   SeenVersionSchema,
 } from './gen/meridian/state/v1/state_pb.ts';
@@ -44,6 +45,7 @@ export const EVENT_TYPES = {
   'meridian.state.record.v1': LogRecordSchema,
   'meridian.state.version.v1': SeenVersionSchema,
   'meridian.state.delta.v1': DeltaSchema,
+  'meridian.state.head.v1': HeadSchema,
   'meridian.state.fetch.v1': FetchRequestSchema,
   'meridian.state.fetched.v1': FetchResponseSchema,
   'meridian.blob.ask.v1': BlobAskSchema,

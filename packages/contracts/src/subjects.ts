@@ -84,6 +84,14 @@ export const SUBJECTS = {
     types: ['meridian.state.delta.v1'],
     purpose: 'New entries of the origin, after its log has them.',
   },
+  head: {
+    pattern: 'meridian.{origin}.sync.head',
+    crossing: 'stream',
+    publishers: ['sync'],
+    subscribers: ['sync'],
+    types: ['meridian.state.head.v1'],
+    purpose: "Heartbeat of the origin's replication: what it has seen, and a digest of it.",
+  },
   telemetry: {
     pattern: 'meridian.{origin}.telemetry',
     crossing: 'stream',

@@ -202,9 +202,9 @@ export class InMemoryBus implements MessageBus {
     return stored;
   }
 
-  async purge(stream: StreamName, subject: string): Promise<number> {
+  async purge(stream: StreamName, subject: string, options: { readonly untilSequence?: number } = {}): Promise<number> {
     this.#mustBeConnected();
-    return this.#broker.stream(this.region, stream).purge(subject);
+    return this.#broker.stream(this.region, stream).purge(subject, options.untilSequence);
   }
 
   async streamState(stream: StreamName): Promise<StreamState> {

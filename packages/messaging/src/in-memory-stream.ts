@@ -104,8 +104,10 @@ export class InMemoryStream {
     if (this.#last.get(entry.subject) === sequence) this.#forgetLast(entry.subject);
   }
 
-  purge(filter: string): number {
-    const gone = Array.from(this.#entries.values()).filter((entry) => subjectMatches(filter, entry.subject));
+  purge(filter: string, untilSequence = this.#lastSequence): number {
+    const gone = Array.from(this.#entries.values()).filter(
+      ({ subject, sequence }) => sequence <= untilSequence && subjectMatches(filter, subject),
+    );
     for (const entry of gone) this.delete(entry.sequence);
     return gone.length;
   }

@@ -124,8 +124,11 @@ export class JetStreamApi {
     return (await this.#call(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject })) as StoredMessage;
   }
 
-  async purge(stream: string, filter: string): Promise<number> {
-    return ((await this.#call(`STREAM.PURGE.${stream}`, { filter })) as { purged: number }).purged;
+  /** @param untilSequence the last that goes; default: all */
+  async purge(stream: string, filter: string, untilSequence?: number): Promise<number> {
+    // The server's `seq` is the first that stays.
+    const body = untilSequence === undefined ? { filter } : { filter, seq: untilSequence + 1 };
+    return ((await this.#call(`STREAM.PURGE.${stream}`, body)) as { purged: number }).purged;
   }
 
   async #call(operation: string, body?: unknown): Promise<unknown> {

@@ -208,8 +208,8 @@ export interface MessageBus {
     type: T | readonly T[],
   ): Promise<Stored<T> | undefined>;
 
-  /** Deletes the subject's messages (wildcards allowed). @returns how many. */
-  purge(stream: StreamName, subject: string): Promise<number>;
+  /** Deletes the subject's messages (wildcards allowed), up to `untilSequence` if given. @returns how many. */
+  purge(stream: StreamName, subject: string, options?: { readonly untilSequence?: number }): Promise<number>;
   streamState(stream: StreamName): Promise<StreamState>;
   /** `PullConsumer.pending` of a durable consumer that another client may have made; undefined when there is none. */
   consumerDepth(stream: StreamName, name: string): Promise<ConsumerDepth | undefined>;

@@ -201,8 +201,8 @@ export class NatsBus implements MessageBus {
     return readLastOf(this.#api, this.#inspector, stream, subject, wantedTypes(type));
   }
 
-  purge(stream: StreamName, subject: string): Promise<number> {
-    return this.#api.purge(stream, subject);
+  purge(stream: StreamName, subject: string, options: { readonly untilSequence?: number } = {}): Promise<number> {
+    return this.#api.purge(stream, subject, options.untilSequence);
   }
 
   async streamState(stream: StreamName): Promise<StreamState> {

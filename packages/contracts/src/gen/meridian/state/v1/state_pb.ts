@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/state/v1/state.proto.
  */
 export const file_meridian_state_v1_state: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tZXJpZGlhbi9zdGF0ZS92MS9zdGF0ZS5wcm90bxIRbWVyaWRpYW4uc3RhdGUudjEiZgoHVmVyc2lvbhILCgNkb3QYASABKAkSCwoDaGxjGAIgASgJEg0KBXZhbHVlGAMgASgMEg8KB2RlbGV0ZWQYBCABKAgSDgoGYXV0aG9yGAUgASgJEhEKCWV4dGVuc2lvbhgGIAEoDCJTCgVFbnRyeRILCgNrZXkYASABKAkSLAoIdmVyc2lvbnMYAiADKAsyGi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uEg8KB2NvbnRleHQYAyABKAkibAoJTG9nUmVjb3JkEicKBWVudHJ5GAEgASgLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSDQoFYWN0b3IYAiABKAkSDwoHY291bnRlchgDIAEoBBIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCSImCgxXYXRjaFJlcXVlc3QSFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiZQoNV2F0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIIjEKD1JlYWRCbG9iUmVxdWVzdBIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEIiEKEFJlYWRCbG9iUmVzcG9uc2USDQoFY2h1bmsYASABKAwiIAoOTW9kZWxQYXJ0U3RhcnQSDgoGZGlnZXN0GAEgASgJInIKD0FkZE1vZGVsUmVxdWVzdBISCghtYW5pZmVzdBgBIAEoCUgAEjIKBXN0YXJ0GAIgASgLMiEubWVyaWRpYW4uc3RhdGUudjEuTW9kZWxQYXJ0U3RhcnRIABIPCgVjaHVuaxgDIAEoDEgAQgYKBHBhcnQiTwoQQWRkTW9kZWxSZXNwb25zZRINCgVtb2RlbBgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAyABKAkiEwoRTGlzdE1vZGVsc1JlcXVlc3QicgoFTW9kZWwSDAoEbmFtZRgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEAoIbWFuaWZlc3QYAyABKAkSFQoNcmVhZHlfcmVnaW9ucxgEIAMoCRILCgNkb3QYBSABKAkSDwoHcHJvYmxlbRgGIAEoCSJnChJMaXN0TW9kZWxzUmVzcG9uc2USKAoGbW9kZWxzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuTW9kZWwSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSDwoHcmVnaW9ucxgDIAMoCSJaChJSZXBvcnRSZWFkeVJlcXVlc3QSFAoMbW9kZWxfZGlnZXN0GAEgASgJEg4KBndvcmtlchgCIAEoCRINCgVyZWFkeRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJIi0KE1JlcG9ydFJlYWR5UmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiKgoOUmVxdWlyZWRSZWNvcmQSCwoDa2V5GAEgASgJEgsKA2RvdBgCIAEoCSJyChNBd2FpdFJlY29yZHNSZXF1ZXN0EjIKB3JlY29yZHMYASADKAsyIS5tZXJpZGlhbi5zdGF0ZS52MS5SZXF1aXJlZFJlY29yZBITCgtmcm9tX3JlZ2lvbhgCIAEoCRISCgp0aW1lb3V0X21zGAMgASgNImIKFEF3YWl0UmVjb3Jkc1Jlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEjIKB21pc3NpbmcYAiADKAsyIS5tZXJpZGlhbi5zdGF0ZS52MS5SZXF1aXJlZFJlY29yZCJDCgtNb2RlbFJlY29yZBIMCgRuYW1lGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCRIQCghtYW5pZmVzdBgDIAEoCSIzCgtSZWFkeVJlY29yZBIOCgZyZWdpb24YASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJIloKBURlbHRhEikKB2VudHJpZXMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeRITCgtmcm9tX3ZlY3RvchgCIAEoCRIRCgl0b192ZWN0b3IYAyABKAkiXAoMRmV0Y2hSZXF1ZXN0EhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEhEKCW1heF9ieXRlcxgCIAEoDRIRCglhZnRlcl9rZXkYAyABKAkSDgoGcmVnaW9uGAQgASgJImQKDUZldGNoUmVzcG9uc2USKQoHZW50cmllcxgBIAMoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5EhYKDnZlcnNpb25fdmVjdG9yGAIgASgJEhAKCG5leHRfa2V5GAMgASgJIjEKElJlbW92ZU1vZGVsUmVxdWVzdBIMCgRuYW1lGAEgASgJEg0KBWZvcmNlGAIgASgIIi0KE1JlbW92ZU1vZGVsUmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkieAoLVmVyc2lvblZpZXcSCwoDZG90GAEgASgJEgsKA2hsYxgCIAEoCRIPCgd1bml4X21zGAMgASgEEg4KBnJlZ2lvbhgEIAEoCRIOCgZhdXRob3IYBSABKAkSDwoHZGVsZXRlZBgGIAEoCBINCgV2YWx1ZRgHIAEoDCKPAQoJRW50cnlWaWV3EgsKA2tleRgBIAEoCRIwCgh2ZXJzaW9ucxgCIAMoCzIeLm1lcmlkaWFuLnN0YXRlLnYxLlZlcnNpb25WaWV3EhMKBndpbm5lchgDIAEoDUgAiAEBEhIKCmNvbmZsaWN0ZWQYBCABKAgSDwoHY29udGV4dBgFIAEoCUIJCgdfd2lubmVyIlMKCkdldFJlcXVlc3QSCwoDa2V5GAEgASgJEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJEhQKB3dhaXRfbXMYAyABKA1IAIgBAUIKCghfd2FpdF9tcyJSCgtHZXRSZXNwb25zZRIrCgVlbnRyeRgBIAEoCzIcLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5VmlldxIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCSKPAQoLTGlzdFJlcXVlc3QSDgoGcHJlZml4GAEgASgJEhEKCWFmdGVyX2tleRgCIAEoCRINCgVsaW1pdBgDIAEoDRIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCRIUCgd3YWl0X21zGAUgASgNSACIAQESFAoMd2l0aF9kZWxldGVkGAYgASgIQgoKCF93YWl0X21zImcKDExpc3RSZXNwb25zZRItCgdlbnRyaWVzGAEgAygLMhwubWVyaWRpYW4uc3RhdGUudjEuRW50cnlWaWV3EhAKCG5leHRfa2V5GAIgASgJEhYKDnZlcnNpb25fdmVjdG9yGAMgASgJIoQBCgpQdXRSZXF1ZXN0EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDBIUCgdjb250ZXh0GAMgASgJSACIAQESFgoOdmVyc2lvbl92ZWN0b3IYBCABKAkSFAoHd2FpdF9tcxgFIAEoDUgBiAEBQgoKCF9jb250ZXh0QgoKCF93YWl0X21zIjYKC1B1dFJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEg8KB2NoYW5nZWQYAiABKAgieAoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSFAoHY29udGV4dBgCIAEoCUgAiAEBEhYKDnZlcnNpb25fdmVjdG9yGAMgASgJEhQKB3dhaXRfbXMYBCABKA1IAYgBAUIKCghfY29udGV4dEIKCghfd2FpdF9tcyI5Cg5EZWxldGVSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIjoKEFdhdGNoS2V5c1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJIm0KEVdhdGNoS2V5c1Jlc3BvbnNlEi0KB2VudHJpZXMYASADKAsyHC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeVZpZXcSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIIkcKC1NlZW5WZXJzaW9uEgsKA2tleRgBIAEoCRIrCgd2ZXJzaW9uGAIgASgLMhoubWVyaWRpYW4uc3RhdGUudjEuVmVyc2lvbiIsCg5IaXN0b3J5UmVxdWVzdBILCgNrZXkYASABKAkSDQoFbGltaXQYAiABKA0iZQoLSGlzdG9yeUl0ZW0SLwoHdmVyc2lvbhgBIAEoCzIeLm1lcmlkaWFuLnN0YXRlLnYxLlZlcnNpb25WaWV3EhQKDHNlZW5fdW5peF9tcxgCIAEoBBIPCgdjdXJyZW50GAMgASgIIlgKD0hpc3RvcnlSZXNwb25zZRItCgVpdGVtcxgBIAMoCzIeLm1lcmlkaWFuLnN0YXRlLnYxLkhpc3RvcnlJdGVtEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJIoIBChRMaXN0Q29uZmxpY3RzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSEQoJYWZ0ZXJfa2V5GAIgASgJEg0KBWxpbWl0GAMgASgNEhYKDnZlcnNpb25fdmVjdG9yGAQgASgJEhQKB3dhaXRfbXMYBSABKA1IAIgBAUIKCghfd2FpdF9tcyJwChVMaXN0Q29uZmxpY3RzUmVzcG9uc2USLQoHZW50cmllcxgBIAMoCzIcLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5VmlldxIQCghuZXh0X2tleRgCIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCSKsAQoWUmVzb2x2ZUNvbmZsaWN0UmVxdWVzdBILCgNrZXkYASABKAkSDQoDZG90GAIgASgJSAASDwoFdmFsdWUYAyABKAxIABIQCgZkZWxldGUYBCABKAhIABIPCgdjb250ZXh0GAUgASgJEhYKDnZlcnNpb25fdmVjdG9yGAYgASgJEhQKB3dhaXRfbXMYByABKA1IAYgBAUIICgZjaG9pY2VCCgoIX3dhaXRfbXMiMQoXUmVzb2x2ZUNvbmZsaWN0UmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiiQIKEFJlZ2lvblN5bmNTdGF0dXMSDgoGcmVnaW9uGAEgASgJEjEKBXN0YXRlGAIgASgOMiIubWVyaWRpYW4uc3RhdGUudjEuUmVnaW9uU3luY1N0YXRlEhsKE2tub3duX3VudGlsX3VuaXhfbXMYAyABKAQSDgoGcm91bmRzGAQgASgEEhYKDnZlcnNpb25fdmVjdG9yGAUgASgJEhUKDWhlYXJkX3VuaXhfbXMYBiABKAQSFwoPcGVuZGluZ19lbnRyaWVzGAcgASgNEhoKEmxhc3RfZmV0Y2hfdW5peF9tcxgIIAEoBBIRCgljb25mbGljdHMYCSABKA0SDgoGZGlnZXN0GAogASgJIhYKFEdldFN5bmNTdGF0dXNSZXF1ZXN0InIKFUdldFN5bmNTdGF0dXNSZXNwb25zZRIOCgZyZWdpb24YASABKAkSNAoHcmVnaW9ucxgCIAMoCzIjLm1lcmlkaWFuLnN0YXRlLnYxLlJlZ2lvblN5bmNTdGF0dXMSEwoLbm93X3VuaXhfbXMYAyABKAQiLQoWV2F0Y2hTeW5jU3RhdHVzUmVxdWVzdBITCgtpbnRlcnZhbF9tcxgBIAEoDSJTChdXYXRjaFN5bmNTdGF0dXNSZXNwb25zZRI4CgZzdGF0dXMYASABKAsyKC5tZXJpZGlhbi5zdGF0ZS52MS5HZXRTeW5jU3RhdHVzUmVzcG9uc2UiVgoTQ2hhbmdlTWVtYmVyUmVxdWVzdBIOCgZyZWdpb24YASABKAkSLwoGYWN0aW9uGAIgASgOMh8ubWVyaWRpYW4uc3RhdGUudjEuTWVtYmVyQWN0aW9uIj8KFENoYW5nZU1lbWJlclJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEg8KB2NoYW5nZWQYAiABKAgiFAoSTGlzdE1lbWJlcnNSZXF1ZXN0IksKBk1lbWJlchIOCgZyZWdpb24YASABKAkSMQoFc3RhdGUYAiABKA4yIi5tZXJpZGlhbi5zdGF0ZS52MS5SZWdpb25TeW5jU3RhdGUiWQoTTGlzdE1lbWJlcnNSZXNwb25zZRIqCgdtZW1iZXJzGAEgAygLMhkubWVyaWRpYW4uc3RhdGUudjEuTWVtYmVyEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJKtIBCg9SZWdpb25TeW5jU3RhdGUSIQodUkVHSU9OX1NZTkNfU1RBVEVfVU5TUEVDSUZJRUQQABIcChhSRUdJT05fU1lOQ19TVEFURV9BQ1RJVkUQARIeChpSRUdJT05fU1lOQ19TVEFURV9SRU1PVklORxACEh0KGVJFR0lPTl9TWU5DX1NUQVRFX1JFTU9WRUQQAxIgChxSRUdJT05fU1lOQ19TVEFURV9SRUNPVkVSSU5HEAQSHQoZUkVHSU9OX1NZTkNfU1RBVEVfVU5IRUFSRBAFKl4KDE1lbWJlckFjdGlvbhIdChlNRU1CRVJfQUNUSU9OX1VOU1BFQ0lGSUVEEAASFQoRTUVNQkVSX0FDVElPTl9BREQQARIYChRNRU1CRVJfQUNUSU9OX1JFTU9WRRACMq8NCgxTdGF0ZVNlcnZpY2USTAoFV2F0Y2gSHy5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaFJlcXVlc3QaIC5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaFJlc3BvbnNlMAESVQoIUmVhZEJsb2ISIi5tZXJpZGlhbi5zdGF0ZS52MS5SZWFkQmxvYlJlcXVlc3QaIy5tZXJpZGlhbi5zdGF0ZS52MS5SZWFkQmxvYlJlc3BvbnNlMAESVQoIQWRkTW9kZWwSIi5tZXJpZGlhbi5zdGF0ZS52MS5BZGRNb2RlbFJlcXVlc3QaIy5tZXJpZGlhbi5zdGF0ZS52MS5BZGRNb2RlbFJlc3BvbnNlKAESWQoKTGlzdE1vZGVscxIkLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiUubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1vZGVsc1Jlc3BvbnNlElwKC1JlcG9ydFJlYWR5EiUubWVyaWRpYW4uc3RhdGUudjEuUmVwb3J0UmVhZHlSZXF1ZXN0GiYubWVyaWRpYW4uc3RhdGUudjEuUmVwb3J0UmVhZHlSZXNwb25zZRJfCgxBd2FpdFJlY29yZHMSJi5tZXJpZGlhbi5zdGF0ZS52MS5Bd2FpdFJlY29yZHNSZXF1ZXN0GicubWVyaWRpYW4uc3RhdGUudjEuQXdhaXRSZWNvcmRzUmVzcG9uc2USXAoLUmVtb3ZlTW9kZWwSJS5tZXJpZGlhbi5zdGF0ZS52MS5SZW1vdmVNb2RlbFJlcXVlc3QaJi5tZXJpZGlhbi5zdGF0ZS52MS5SZW1vdmVNb2RlbFJlc3BvbnNlEkQKA0dldBIdLm1lcmlkaWFuLnN0YXRlLnYxLkdldFJlcXVlc3QaHi5tZXJpZGlhbi5zdGF0ZS52MS5HZXRSZXNwb25zZRJHCgRMaXN0Eh4ubWVyaWRpYW4uc3RhdGUudjEuTGlzdFJlcXVlc3QaHy5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0UmVzcG9uc2USRAoDUHV0Eh0ubWVyaWRpYW4uc3RhdGUudjEuUHV0UmVxdWVzdBoeLm1lcmlkaWFuLnN0YXRlLnYxLlB1dFJlc3BvbnNlEk0KBkRlbGV0ZRIgLm1lcmlkaWFuLnN0YXRlLnYxLkRlbGV0ZVJlcXVlc3QaIS5tZXJpZGlhbi5zdGF0ZS52MS5EZWxldGVSZXNwb25zZRJYCglXYXRjaEtleXMSIy5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaEtleXNSZXF1ZXN0GiQubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hLZXlzUmVzcG9uc2UwARJQCgdIaXN0b3J5EiEubWVyaWRpYW4uc3RhdGUudjEuSGlzdG9yeVJlcXVlc3QaIi5tZXJpZGlhbi5zdGF0ZS52MS5IaXN0b3J5UmVzcG9uc2USYgoNTGlzdENvbmZsaWN0cxInLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RDb25mbGljdHNSZXF1ZXN0GigubWVyaWRpYW4uc3RhdGUudjEuTGlzdENvbmZsaWN0c1Jlc3BvbnNlEmgKD1Jlc29sdmVDb25mbGljdBIpLm1lcmlkaWFuLnN0YXRlLnYxLlJlc29sdmVDb25mbGljdFJlcXVlc3QaKi5tZXJpZGlhbi5zdGF0ZS52MS5SZXNvbHZlQ29uZmxpY3RSZXNwb25zZRJiCg1HZXRTeW5jU3RhdHVzEicubWVyaWRpYW4uc3RhdGUudjEuR2V0U3luY1N0YXR1c1JlcXVlc3QaKC5tZXJpZGlhbi5zdGF0ZS52MS5HZXRTeW5jU3RhdHVzUmVzcG9uc2USagoPV2F0Y2hTeW5jU3RhdHVzEikubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hTeW5jU3RhdHVzUmVxdWVzdBoqLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoU3luY1N0YXR1c1Jlc3BvbnNlMAESXwoMQ2hhbmdlTWVtYmVyEiYubWVyaWRpYW4uc3RhdGUudjEuQ2hhbmdlTWVtYmVyUmVxdWVzdBonLm1lcmlkaWFuLnN0YXRlLnYxLkNoYW5nZU1lbWJlclJlc3BvbnNlElwKC0xpc3RNZW1iZXJzEiUubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1lbWJlcnNSZXF1ZXN0GiYubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1lbWJlcnNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("Ch1tZXJpZGlhbi9zdGF0ZS92MS9zdGF0ZS5wcm90bxIRbWVyaWRpYW4uc3RhdGUudjEiZgoHVmVyc2lvbhILCgNkb3QYASABKAkSCwoDaGxjGAIgASgJEg0KBXZhbHVlGAMgASgMEg8KB2RlbGV0ZWQYBCABKAgSDgoGYXV0aG9yGAUgASgJEhEKCWV4dGVuc2lvbhgGIAEoDCJTCgVFbnRyeRILCgNrZXkYASABKAkSLAoIdmVyc2lvbnMYAiADKAsyGi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uEg8KB2NvbnRleHQYAyABKAkixgEKCUxvZ1JlY29yZBInCgVlbnRyeRgBIAEoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5Eg0KBWFjdG9yGAIgASgJEg8KB2NvdW50ZXIYAyABKAQSFgoOdmVyc2lvbl92ZWN0b3IYBCABKAkSKAoEbWV0YRgFIAEoCzIaLm1lcmlkaWFuLnN0YXRlLnYxLkxvZ01ldGESLgoFY2xvY2sYBiADKAsyHy5tZXJpZGlhbi5zdGF0ZS52MS5BY3RvckNvdW50ZXIiJgoMV2F0Y2hSZXF1ZXN0EhYKDnZlcnNpb25fdmVjdG9yGAEgASgJIncKDVdhdGNoUmVzcG9uc2USKQoHZW50cmllcxgBIAMoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5EhYKDnZlcnNpb25fdmVjdG9yGAIgASgJEhEKCWNhdWdodF91cBgDIAEoCBIQCghpc193aG9sZRgEIAEoCCIxCg9SZWFkQmxvYlJlcXVlc3QSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBCIhChBSZWFkQmxvYlJlc3BvbnNlEg0KBWNodW5rGAEgASgMIiAKDk1vZGVsUGFydFN0YXJ0Eg4KBmRpZ2VzdBgBIAEoCSJyCg9BZGRNb2RlbFJlcXVlc3QSEgoIbWFuaWZlc3QYASABKAlIABIyCgVzdGFydBgCIAEoCzIhLm1lcmlkaWFuLnN0YXRlLnYxLk1vZGVsUGFydFN0YXJ0SAASDwoFY2h1bmsYAyABKAxIAEIGCgRwYXJ0Ik8KEEFkZE1vZGVsUmVzcG9uc2USDQoFbW9kZWwYASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJEhYKDnZlcnNpb25fdmVjdG9yGAMgASgJIhMKEUxpc3RNb2RlbHNSZXF1ZXN0InIKBU1vZGVsEgwKBG5hbWUYASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJEhAKCG1hbmlmZXN0GAMgASgJEhUKDXJlYWR5X3JlZ2lvbnMYBCADKAkSCwoDZG90GAUgASgJEg8KB3Byb2JsZW0YBiABKAkiZwoSTGlzdE1vZGVsc1Jlc3BvbnNlEigKBm1vZGVscxgBIAMoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLk1vZGVsEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJEg8KB3JlZ2lvbnMYAyADKAkiWgoSUmVwb3J0UmVhZHlSZXF1ZXN0EhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRIOCgZ3b3JrZXIYAiABKAkSDQoFcmVhZHkYAyABKAgSDwoHcHJvYmxlbRgEIAEoCSItChNSZXBvcnRSZWFkeVJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJIioKDlJlcXVpcmVkUmVjb3JkEgsKA2tleRgBIAEoCRILCgNkb3QYAiABKAkicgoTQXdhaXRSZWNvcmRzUmVxdWVzdBIyCgdyZWNvcmRzGAEgAygLMiEubWVyaWRpYW4uc3RhdGUudjEuUmVxdWlyZWRSZWNvcmQSEwoLZnJvbV9yZWdpb24YAiABKAkSEgoKdGltZW91dF9tcxgDIAEoDSJiChRBd2FpdFJlY29yZHNSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIyCgdtaXNzaW5nGAIgAygLMiEubWVyaWRpYW4uc3RhdGUudjEuUmVxdWlyZWRSZWNvcmQiQwoLTW9kZWxSZWNvcmQSDAoEbmFtZRgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEAoIbWFuaWZlc3QYAyABKAkiMwoLUmVhZHlSZWNvcmQSDgoGcmVnaW9uGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCSKcAQoFRGVsdGESKQoHZW50cmllcxgBIAMoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5EhMKC2Zyb21fdmVjdG9yGAIgASgJEhEKCXRvX3ZlY3RvchgDIAEoCRIsCgVibG9jaxgEIAEoCzIdLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5QmxvY2sSEgoKZ2VuZXJhdGlvbhgFIAEoDSKiAQoMRmV0Y2hSZXF1ZXN0EhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEhEKCW1heF9ieXRlcxgCIAEoDRIRCglhZnRlcl9rZXkYAyABKAkSDgoGcmVnaW9uGAQgASgJEhIKCmdlbmVyYXRpb24YBSABKA0SDAoEa2V5cxgGIAMoCRIRCglpc19yZXBhaXIYByABKAgSDwoHaXNfYXdheRgIIAEoCCL/AQoNRmV0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEAoIbmV4dF9rZXkYAyABKAkSLAoFYmxvY2sYBCABKAsyHS5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeUJsb2NrEhIKCmdlbmVyYXRpb24YBSABKA0SFgoOaXNfd2hvbGVfcmFuZ2UYBiABKAgSEgoKaXNfcmVmdXNlZBgHIAEoCBIUCgxzZW50X3VuaXhfbXMYCCABKAQSFQoNaXNfcmVjb3ZlcmluZxgJIAEoCCJ9ChFFbmRlZEVwb2Noc1JlY29yZBIOCgZlcG9jaHMYASADKAYSEAoIY291bnRlcnMYAiADKAQSFQoNbGlzdGVkX2Vwb2NocxgDIAMoBhIXCg9saXN0ZWRfY291bnRlcnMYBCADKAQSFgoObGlzdGVkX3JlZ2lvbnMYBSADKAkiNgoMTWVtYmVyUmVjb3JkEhIKCmlzX3JlbW92ZWQYASABKAgSEgoKZ2VuZXJhdGlvbhgCIAEoDSJUCgpTZWFsUmVjb3JkEhIKCmdlbmVyYXRpb24YASABKA0SMgoEc2VlbhgCIAEoCzIkLm1lcmlkaWFuLnN0YXRlLnYxLkVuZGVkRXBvY2hzUmVjb3JkImMKB0xvZ01ldGESEAoIbGFzdF9obGMYASABKAkSMgoJY29sbGVjdGVkGAIgAygLMh8ubWVyaWRpYW4uc3RhdGUudjEuQWN0b3JDb3VudGVyEhIKCmdlbmVyYXRpb24YAyABKA0iLgoMQWN0b3JDb3VudGVyEg0KBWFjdG9yGAEgASgJEg8KB2NvdW50ZXIYAiABKAQi6wEKBEhlYWQSFgoOdmVyc2lvbl92ZWN0b3IYASABKAkSDAoEbGlmZRgCIAEoBhIQCghzZXF1ZW5jZRgDIAEoBBISCgpnZW5lcmF0aW9uGAQgASgNEhQKDHNlbnRfdW5peF9tcxgFIAEoBBIOCgZkaWdlc3QYBiABKAkSFQoNaXNfcmVjb3ZlcmluZxgHIAEoCBIbChNrbm93bl91bnRpbF91bml4X21zGAggASgEEg4KBnJvdW5kcxgJIAEoBBIaChJsYXN0X2ZldGNoX3VuaXhfbXMYCiABKAQSEQoJY29uZmxpY3RzGAsgASgNIqsBCgpFbnRyeUJsb2NrEg8KB2NvbnRleHQYASABKAkSDgoGYWN0b3JzGAIgAygJEhUKDWZpcnN0X2NvdW50ZXIYAyABKAQSEQoJZmlyc3RfaGxjGAQgASgGEg8KB2F1dGhvcnMYBSADKAkSDQoFY291bnQYBiABKA0SDgoEcm93cxgHIAEoDEgAEhcKDWRlZmxhdGVkX3Jvd3MYCCABKAxIAEIJCgdjb250ZW50IjEKElJlbW92ZU1vZGVsUmVxdWVzdBIMCgRuYW1lGAEgASgJEg0KBWZvcmNlGAIgASgIIi0KE1JlbW92ZU1vZGVsUmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkieAoLVmVyc2lvblZpZXcSCwoDZG90GAEgASgJEgsKA2hsYxgCIAEoCRIPCgd1bml4X21zGAMgASgEEg4KBnJlZ2lvbhgEIAEoCRIOCgZhdXRob3IYBSABKAkSDwoHZGVsZXRlZBgGIAEoCBINCgV2YWx1ZRgHIAEoDCKPAQoJRW50cnlWaWV3EgsKA2tleRgBIAEoCRIwCgh2ZXJzaW9ucxgCIAMoCzIeLm1lcmlkaWFuLnN0YXRlLnYxLlZlcnNpb25WaWV3EhMKBndpbm5lchgDIAEoDUgAiAEBEhIKCmNvbmZsaWN0ZWQYBCABKAgSDwoHY29udGV4dBgFIAEoCUIJCgdfd2lubmVyIlMKCkdldFJlcXVlc3QSCwoDa2V5GAEgASgJEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJEhQKB3dhaXRfbXMYAyABKA1IAIgBAUIKCghfd2FpdF9tcyJSCgtHZXRSZXNwb25zZRIrCgVlbnRyeRgBIAEoCzIcLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5VmlldxIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCSKPAQoLTGlzdFJlcXVlc3QSDgoGcHJlZml4GAEgASgJEhEKCWFmdGVyX2tleRgCIAEoCRINCgVsaW1pdBgDIAEoDRIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCRIUCgd3YWl0X21zGAUgASgNSACIAQESFAoMd2l0aF9kZWxldGVkGAYgASgIQgoKCF93YWl0X21zImcKDExpc3RSZXNwb25zZRItCgdlbnRyaWVzGAEgAygLMhwubWVyaWRpYW4uc3RhdGUudjEuRW50cnlWaWV3EhAKCG5leHRfa2V5GAIgASgJEhYKDnZlcnNpb25fdmVjdG9yGAMgASgJIoQBCgpQdXRSZXF1ZXN0EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDBIUCgdjb250ZXh0GAMgASgJSACIAQESFgoOdmVyc2lvbl92ZWN0b3IYBCABKAkSFAoHd2FpdF9tcxgFIAEoDUgBiAEBQgoKCF9jb250ZXh0QgoKCF93YWl0X21zIjYKC1B1dFJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEg8KB2NoYW5nZWQYAiABKAgieAoNRGVsZXRlUmVxdWVzdBILCgNrZXkYASABKAkSFAoHY29udGV4dBgCIAEoCUgAiAEBEhYKDnZlcnNpb25fdmVjdG9yGAMgASgJEhQKB3dhaXRfbXMYBCABKA1IAYgBAUIKCghfY29udGV4dEIKCghfd2FpdF9tcyI5Cg5EZWxldGVSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIjoKEFdhdGNoS2V5c1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJIm0KEVdhdGNoS2V5c1Jlc3BvbnNlEi0KB2VudHJpZXMYASADKAsyHC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeVZpZXcSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEQoJY2F1Z2h0X3VwGAMgASgIIkcKC1NlZW5WZXJzaW9uEgsKA2tleRgBIAEoCRIrCgd2ZXJzaW9uGAIgASgLMhoubWVyaWRpYW4uc3RhdGUudjEuVmVyc2lvbiIsCg5IaXN0b3J5UmVxdWVzdBILCgNrZXkYASABKAkSDQoFbGltaXQYAiABKA0iZQoLSGlzdG9yeUl0ZW0SLwoHdmVyc2lvbhgBIAEoCzIeLm1lcmlkaWFuLnN0YXRlLnYxLlZlcnNpb25WaWV3EhQKDHNlZW5fdW5peF9tcxgCIAEoBBIPCgdjdXJyZW50GAMgASgIIlgKD0hpc3RvcnlSZXNwb25zZRItCgVpdGVtcxgBIAMoCzIeLm1lcmlkaWFuLnN0YXRlLnYxLkhpc3RvcnlJdGVtEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJIoIBChRMaXN0Q29uZmxpY3RzUmVxdWVzdBIOCgZwcmVmaXgYASABKAkSEQoJYWZ0ZXJfa2V5GAIgASgJEg0KBWxpbWl0GAMgASgNEhYKDnZlcnNpb25fdmVjdG9yGAQgASgJEhQKB3dhaXRfbXMYBSABKA1IAIgBAUIKCghfd2FpdF9tcyJwChVMaXN0Q29uZmxpY3RzUmVzcG9uc2USLQoHZW50cmllcxgBIAMoCzIcLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5VmlldxIQCghuZXh0X2tleRgCIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCSKsAQoWUmVzb2x2ZUNvbmZsaWN0UmVxdWVzdBILCgNrZXkYASABKAkSDQoDZG90GAIgASgJSAASDwoFdmFsdWUYAyABKAxIABIQCgZkZWxldGUYBCABKAhIABIPCgdjb250ZXh0GAUgASgJEhYKDnZlcnNpb25fdmVjdG9yGAYgASgJEhQKB3dhaXRfbXMYByABKA1IAYgBAUIICgZjaG9pY2VCCgoIX3dhaXRfbXMiMQoXUmVzb2x2ZUNvbmZsaWN0UmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkiiQIKEFJlZ2lvblN5bmNTdGF0dXMSDgoGcmVnaW9uGAEgASgJEjEKBXN0YXRlGAIgASgOMiIubWVyaWRpYW4uc3RhdGUudjEuUmVnaW9uU3luY1N0YXRlEhsKE2tub3duX3VudGlsX3VuaXhfbXMYAyABKAQSDgoGcm91bmRzGAQgASgEEhYKDnZlcnNpb25fdmVjdG9yGAUgASgJEhUKDWhlYXJkX3VuaXhfbXMYBiABKAQSFwoPcGVuZGluZ19lbnRyaWVzGAcgASgNEhoKEmxhc3RfZmV0Y2hfdW5peF9tcxgIIAEoBBIRCgljb25mbGljdHMYCSABKA0SDgoGZGlnZXN0GAogASgJIhYKFEdldFN5bmNTdGF0dXNSZXF1ZXN0InIKFUdldFN5bmNTdGF0dXNSZXNwb25zZRIOCgZyZWdpb24YASABKAkSNAoHcmVnaW9ucxgCIAMoCzIjLm1lcmlkaWFuLnN0YXRlLnYxLlJlZ2lvblN5bmNTdGF0dXMSEwoLbm93X3VuaXhfbXMYAyABKAQiLQoWV2F0Y2hTeW5jU3RhdHVzUmVxdWVzdBITCgtpbnRlcnZhbF9tcxgBIAEoDSJTChdXYXRjaFN5bmNTdGF0dXNSZXNwb25zZRI4CgZzdGF0dXMYASABKAsyKC5tZXJpZGlhbi5zdGF0ZS52MS5HZXRTeW5jU3RhdHVzUmVzcG9uc2UiVgoTQ2hhbmdlTWVtYmVyUmVxdWVzdBIOCgZyZWdpb24YASABKAkSLwoGYWN0aW9uGAIgASgOMh8ubWVyaWRpYW4uc3RhdGUudjEuTWVtYmVyQWN0aW9uIj8KFENoYW5nZU1lbWJlclJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEg8KB2NoYW5nZWQYAiABKAgiFAoSTGlzdE1lbWJlcnNSZXF1ZXN0IksKBk1lbWJlchIOCgZyZWdpb24YASABKAkSMQoFc3RhdGUYAiABKA4yIi5tZXJpZGlhbi5zdGF0ZS52MS5SZWdpb25TeW5jU3RhdGUiWQoTTGlzdE1lbWJlcnNSZXNwb25zZRIqCgdtZW1iZXJzGAEgAygLMhkubWVyaWRpYW4uc3RhdGUudjEuTWVtYmVyEhYKDnZlcnNpb25fdmVjdG9yGAIgASgJKtIBCg9SZWdpb25TeW5jU3RhdGUSIQodUkVHSU9OX1NZTkNfU1RBVEVfVU5TUEVDSUZJRUQQABIcChhSRUdJT05fU1lOQ19TVEFURV9BQ1RJVkUQARIeChpSRUdJT05fU1lOQ19TVEFURV9SRU1PVklORxACEh0KGVJFR0lPTl9TWU5DX1NUQVRFX1JFTU9WRUQQAxIgChxSRUdJT05fU1lOQ19TVEFURV9SRUNPVkVSSU5HEAQSHQoZUkVHSU9OX1NZTkNfU1RBVEVfVU5IRUFSRBAFKl4KDE1lbWJlckFjdGlvbhIdChlNRU1CRVJfQUNUSU9OX1VOU1BFQ0lGSUVEEAASFQoRTUVNQkVSX0FDVElPTl9BREQQARIYChRNRU1CRVJfQUNUSU9OX1JFTU9WRRACMq8NCgxTdGF0ZVNlcnZpY2USTAoFV2F0Y2gSHy5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaFJlcXVlc3QaIC5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaFJlc3BvbnNlMAESVQoIUmVhZEJsb2ISIi5tZXJpZGlhbi5zdGF0ZS52MS5SZWFkQmxvYlJlcXVlc3QaIy5tZXJpZGlhbi5zdGF0ZS52MS5SZWFkQmxvYlJlc3BvbnNlMAESVQoIQWRkTW9kZWwSIi5tZXJpZGlhbi5zdGF0ZS52MS5BZGRNb2RlbFJlcXVlc3QaIy5tZXJpZGlhbi5zdGF0ZS52MS5BZGRNb2RlbFJlc3BvbnNlKAESWQoKTGlzdE1vZGVscxIkLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiUubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1vZGVsc1Jlc3BvbnNlElwKC1JlcG9ydFJlYWR5EiUubWVyaWRpYW4uc3RhdGUudjEuUmVwb3J0UmVhZHlSZXF1ZXN0GiYubWVyaWRpYW4uc3RhdGUudjEuUmVwb3J0UmVhZHlSZXNwb25zZRJfCgxBd2FpdFJlY29yZHMSJi5tZXJpZGlhbi5zdGF0ZS52MS5Bd2FpdFJlY29yZHNSZXF1ZXN0GicubWVyaWRpYW4uc3RhdGUudjEuQXdhaXRSZWNvcmRzUmVzcG9uc2USXAoLUmVtb3ZlTW9kZWwSJS5tZXJpZGlhbi5zdGF0ZS52MS5SZW1vdmVNb2RlbFJlcXVlc3QaJi5tZXJpZGlhbi5zdGF0ZS52MS5SZW1vdmVNb2RlbFJlc3BvbnNlEkQKA0dldBIdLm1lcmlkaWFuLnN0YXRlLnYxLkdldFJlcXVlc3QaHi5tZXJpZGlhbi5zdGF0ZS52MS5HZXRSZXNwb25zZRJHCgRMaXN0Eh4ubWVyaWRpYW4uc3RhdGUudjEuTGlzdFJlcXVlc3QaHy5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0UmVzcG9uc2USRAoDUHV0Eh0ubWVyaWRpYW4uc3RhdGUudjEuUHV0UmVxdWVzdBoeLm1lcmlkaWFuLnN0YXRlLnYxLlB1dFJlc3BvbnNlEk0KBkRlbGV0ZRIgLm1lcmlkaWFuLnN0YXRlLnYxLkRlbGV0ZVJlcXVlc3QaIS5tZXJpZGlhbi5zdGF0ZS52MS5EZWxldGVSZXNwb25zZRJYCglXYXRjaEtleXMSIy5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaEtleXNSZXF1ZXN0GiQubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hLZXlzUmVzcG9uc2UwARJQCgdIaXN0b3J5EiEubWVyaWRpYW4uc3RhdGUudjEuSGlzdG9yeVJlcXVlc3QaIi5tZXJpZGlhbi5zdGF0ZS52MS5IaXN0b3J5UmVzcG9uc2USYgoNTGlzdENvbmZsaWN0cxInLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RDb25mbGljdHNSZXF1ZXN0GigubWVyaWRpYW4uc3RhdGUudjEuTGlzdENvbmZsaWN0c1Jlc3BvbnNlEmgKD1Jlc29sdmVDb25mbGljdBIpLm1lcmlkaWFuLnN0YXRlLnYxLlJlc29sdmVDb25mbGljdFJlcXVlc3QaKi5tZXJpZGlhbi5zdGF0ZS52MS5SZXNvbHZlQ29uZmxpY3RSZXNwb25zZRJiCg1HZXRTeW5jU3RhdHVzEicubWVyaWRpYW4uc3RhdGUudjEuR2V0U3luY1N0YXR1c1JlcXVlc3QaKC5tZXJpZGlhbi5zdGF0ZS52MS5HZXRTeW5jU3RhdHVzUmVzcG9uc2USagoPV2F0Y2hTeW5jU3RhdHVzEikubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hTeW5jU3RhdHVzUmVxdWVzdBoqLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoU3luY1N0YXR1c1Jlc3BvbnNlMAESXwoMQ2hhbmdlTWVtYmVyEiYubWVyaWRpYW4uc3RhdGUudjEuQ2hhbmdlTWVtYmVyUmVxdWVzdBonLm1lcmlkaWFuLnN0YXRlLnYxLkNoYW5nZU1lbWJlclJlc3BvbnNlElwKC0xpc3RNZW1iZXJzEiUubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1lbWJlcnNSZXF1ZXN0GiYubWVyaWRpYW4uc3RhdGUudjEuTGlzdE1lbWJlcnNSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * One value of a key that no other known value supersedes. Several of them are a conflict.
@@ -125,6 +125,20 @@ export type LogRecord = Message<"meridian.state.v1.LogRecord"> & {
    * @generated from field: string version_vector = 4;
    */
   versionVector: string;
+
+  /**
+   * Instead of an entry, on key ~meta.
+   *
+   * @generated from field: meridian.state.v1.LogMeta meta = 5;
+   */
+  meta?: LogMeta | undefined;
+
+  /**
+   * In place of version_vector, where the record was written by a release that has it: without the bound of what travels.
+   *
+   * @generated from field: repeated meridian.state.v1.ActorCounter clock = 6;
+   */
+  clock: ActorCounter[];
 };
 
 /**
@@ -173,6 +187,13 @@ export type WatchResponse = Message<"meridian.state.v1.WatchResponse"> & {
    * @generated from field: bool caught_up = 3;
    */
   caughtUp: boolean;
+
+  /**
+   * The reader may have missed deletions: once it has caught up, keys that were not sent since the watch began are gone.
+   *
+   * @generated from field: bool is_whole = 4;
+   */
+  isWhole: boolean;
 };
 
 /**
@@ -599,6 +620,18 @@ export type Delta = Message<"meridian.state.v1.Delta"> & {
    * @generated from field: string to_vector = 3;
    */
   toVector: string;
+
+  /**
+   * In place of the three: the block's context is the origin's clock after them, its own counters follow each other.
+   *
+   * @generated from field: meridian.state.v1.EntryBlock block = 4;
+   */
+  block?: EntryBlock | undefined;
+
+  /**
+   * @generated from field: uint32 generation = 5;
+   */
+  generation: number;
 };
 
 /**
@@ -639,6 +672,32 @@ export type FetchRequest = Message<"meridian.state.v1.FetchRequest"> & {
    * @generated from field: string region = 4;
    */
   region: string;
+
+  /**
+   * @generated from field: uint32 generation = 5;
+   */
+  generation: number;
+
+  /**
+   * Only these, whatever the vector covers; at most 64.
+   *
+   * @generated from field: repeated string keys = 6;
+   */
+  keys: string[];
+
+  /**
+   * Everything, whatever the vector covers.
+   *
+   * @generated from field: bool is_repair = 7;
+   */
+  isRepair: boolean;
+
+  /**
+   * The asker knows that it was removed, and waits to be added again.
+   *
+   * @generated from field: bool is_away = 8;
+   */
+  isAway: boolean;
 };
 
 /**
@@ -668,6 +727,44 @@ export type FetchResponse = Message<"meridian.state.v1.FetchResponse"> & {
    * @generated from field: string next_key = 3;
    */
   nextKey: string;
+
+  /**
+   * In place of `entries`.
+   *
+   * @generated from field: meridian.state.v1.EntryBlock block = 4;
+   */
+  block?: EntryBlock | undefined;
+
+  /**
+   * @generated from field: uint32 generation = 5;
+   */
+  generation: number;
+
+  /**
+   * A key of the range that is absent has no version that the vector covers.
+   *
+   * @generated from field: bool is_whole_range = 6;
+   */
+  isWholeRange: boolean;
+
+  /**
+   * The asker is no member, or under an older membership: only the entry that says so is here.
+   *
+   * @generated from field: bool is_refused = 7;
+   */
+  isRefused: boolean;
+
+  /**
+   * @generated from field: uint64 sent_unix_ms = 8;
+   */
+  sentUnixMs: bigint;
+
+  /**
+   * The target lost its log, and has not got it back yet.
+   *
+   * @generated from field: bool is_recovering = 9;
+   */
+  isRecovering: boolean;
 };
 
 /**
@@ -676,6 +773,295 @@ export type FetchResponse = Message<"meridian.state.v1.FetchResponse"> & {
  */
 export const FetchResponseSchema: GenMessage<FetchResponse> = /*@__PURE__*/
   messageDesc(file_meridian_state_v1_state, 22);
+
+/**
+ * Value of epochs/<region>: lives of the region's log that have ended, and the last counter of each. Vectors that contain
+ * the record's event leave them out.
+ *
+ * @generated from message meridian.state.v1.EndedEpochsRecord
+ */
+export type EndedEpochsRecord = Message<"meridian.state.v1.EndedEpochsRecord"> & {
+  /**
+   * @generated from field: repeated fixed64 epochs = 1;
+   */
+  epochs: bigint[];
+
+  /**
+   * As many as there are epochs.
+   *
+   * @generated from field: repeated uint64 counters = 2;
+   */
+  counters: bigint[];
+
+  /**
+   * The event that listed each first: whoever has seen that one has seen the life. 0 and 0: this event.
+   *
+   * @generated from field: repeated fixed64 listed_epochs = 3;
+   */
+  listedEpochs: bigint[];
+
+  /**
+   * @generated from field: repeated uint64 listed_counters = 4;
+   */
+  listedCounters: bigint[];
+
+  /**
+   * Region of each of these events; without an entry that of the key.
+   *
+   * @generated from field: repeated string listed_regions = 5;
+   */
+  listedRegions: string[];
+};
+
+/**
+ * Describes the message meridian.state.v1.EndedEpochsRecord.
+ * Use `create(EndedEpochsRecordSchema)` to create a new message.
+ */
+export const EndedEpochsRecordSchema: GenMessage<EndedEpochsRecord> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 23);
+
+/**
+ * Value of member/<region>. Without a record a region of the topology is a member.
+ *
+ * @generated from message meridian.state.v1.MemberRecord
+ */
+export type MemberRecord = Message<"meridian.state.v1.MemberRecord"> & {
+  /**
+   * @generated from field: bool is_removed = 1;
+   */
+  isRemoved: boolean;
+
+  /**
+   * Goes up when a removed region is added again: it starts from nothing under the new one.
+   *
+   * @generated from field: uint32 generation = 2;
+   */
+  generation: number;
+};
+
+/**
+ * Describes the message meridian.state.v1.MemberRecord.
+ * Use `create(MemberRecordSchema)` to create a new message.
+ */
+export const MemberRecordSchema: GenMessage<MemberRecord> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 24);
+
+/**
+ * Value of seal/<removed region>/<member>: how far the member had seen the region when it stopped listening to it.
+ *
+ * @generated from message meridian.state.v1.SealRecord
+ */
+export type SealRecord = Message<"meridian.state.v1.SealRecord"> & {
+  /**
+   * @generated from field: uint32 generation = 1;
+   */
+  generation: number;
+
+  /**
+   * @generated from field: meridian.state.v1.EndedEpochsRecord seen = 2;
+   */
+  seen?: EndedEpochsRecord | undefined;
+};
+
+/**
+ * Describes the message meridian.state.v1.SealRecord.
+ * Use `create(SealRecordSchema)` to create a new message.
+ */
+export const SealRecordSchema: GenMessage<SealRecord> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 25);
+
+/**
+ * What a region must not forget beside its entries.
+ *
+ * @generated from message meridian.state.v1.LogMeta
+ */
+export type LogMeta = Message<"meridian.state.v1.LogMeta"> & {
+  /**
+   * 16 hexadecimal digits.
+   *
+   * @generated from field: string last_hlc = 1;
+   */
+  lastHlc: string;
+
+  /**
+   * Actors and counters of collected deletions: a vector without the bound of what travels.
+   *
+   * @generated from field: repeated meridian.state.v1.ActorCounter collected = 2;
+   */
+  collected: ActorCounter[];
+
+  /**
+   * @generated from field: uint32 generation = 3;
+   */
+  generation: number;
+};
+
+/**
+ * Describes the message meridian.state.v1.LogMeta.
+ * Use `create(LogMetaSchema)` to create a new message.
+ */
+export const LogMetaSchema: GenMessage<LogMeta> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 26);
+
+/**
+ * @generated from message meridian.state.v1.ActorCounter
+ */
+export type ActorCounter = Message<"meridian.state.v1.ActorCounter"> & {
+  /**
+   * @generated from field: string actor = 1;
+   */
+  actor: string;
+
+  /**
+   * @generated from field: uint64 counter = 2;
+   */
+  counter: bigint;
+};
+
+/**
+ * Describes the message meridian.state.v1.ActorCounter.
+ * Use `create(ActorCounterSchema)` to create a new message.
+ */
+export const ActorCounterSchema: GenMessage<ActorCounter> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 27);
+
+/**
+ * Pushed on meridian.<origin>.sync.head every second.
+ *
+ * @generated from message meridian.state.v1.Head
+ */
+export type Head = Message<"meridian.state.v1.Head"> & {
+  /**
+   * @generated from field: string version_vector = 1;
+   */
+  versionVector: string;
+
+  /**
+   * @generated from field: fixed64 life = 2;
+   */
+  life: bigint;
+
+  /**
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: uint32 generation = 4;
+   */
+  generation: number;
+
+  /**
+   * @generated from field: uint64 sent_unix_ms = 5;
+   */
+  sentUnixMs: bigint;
+
+  /**
+   * @generated from field: string digest = 6;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: bool is_recovering = 7;
+   */
+  isRecovering: boolean;
+
+  /**
+   * t_j and v_j.
+   *
+   * @generated from field: uint64 known_until_unix_ms = 8;
+   */
+  knownUntilUnixMs: bigint;
+
+  /**
+   * @generated from field: uint64 rounds = 9;
+   */
+  rounds: bigint;
+
+  /**
+   * @generated from field: uint64 last_fetch_unix_ms = 10;
+   */
+  lastFetchUnixMs: bigint;
+
+  /**
+   * @generated from field: uint32 conflicts = 11;
+   */
+  conflicts: number;
+};
+
+/**
+ * Describes the message meridian.state.v1.Head.
+ * Use `create(HeadSchema)` to create a new message.
+ */
+export const HeadSchema: GenMessage<Head> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 28);
+
+/**
+ * Entries of one sender, compact. See services/sync/src/codec/entry-block.ts.
+ *
+ * @generated from message meridian.state.v1.EntryBlock
+ */
+export type EntryBlock = Message<"meridian.state.v1.EntryBlock"> & {
+  /**
+   * What the sender had seen: the context of every entry, unless its row adds to it.
+   *
+   * @generated from field: string context = 1;
+   */
+  context: string;
+
+  /**
+   * Actors that rows name by index; the first is the sender's own.
+   *
+   * @generated from field: repeated string actors = 2;
+   */
+  actors: string[];
+
+  /**
+   * @generated from field: uint64 first_counter = 3;
+   */
+  firstCounter: bigint;
+
+  /**
+   * @generated from field: fixed64 first_hlc = 4;
+   */
+  firstHlc: bigint;
+
+  /**
+   * @generated from field: repeated string authors = 5;
+   */
+  authors: string[];
+
+  /**
+   * @generated from field: uint32 count = 6;
+   */
+  count: number;
+
+  /**
+   * @generated from oneof meridian.state.v1.EntryBlock.content
+   */
+  content: {
+    /**
+     * @generated from field: bytes rows = 7;
+     */
+    value: Uint8Array;
+    case: "rows";
+  } | {
+    /**
+     * The rows, by raw deflate.
+     *
+     * @generated from field: bytes deflated_rows = 8;
+     */
+    value: Uint8Array;
+    case: "deflatedRows";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message meridian.state.v1.EntryBlock.
+ * Use `create(EntryBlockSchema)` to create a new message.
+ */
+export const EntryBlockSchema: GenMessage<EntryBlock> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 29);
 
 /**
  * @generated from message meridian.state.v1.RemoveModelRequest
@@ -699,7 +1085,7 @@ export type RemoveModelRequest = Message<"meridian.state.v1.RemoveModelRequest">
  * Use `create(RemoveModelRequestSchema)` to create a new message.
  */
 export const RemoveModelRequestSchema: GenMessage<RemoveModelRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 23);
+  messageDesc(file_meridian_state_v1_state, 30);
 
 /**
  * @generated from message meridian.state.v1.RemoveModelResponse
@@ -716,7 +1102,7 @@ export type RemoveModelResponse = Message<"meridian.state.v1.RemoveModelResponse
  * Use `create(RemoveModelResponseSchema)` to create a new message.
  */
 export const RemoveModelResponseSchema: GenMessage<RemoveModelResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 24);
+  messageDesc(file_meridian_state_v1_state, 31);
 
 /**
  * A version as people and their programs look at it.
@@ -775,7 +1161,7 @@ export type VersionView = Message<"meridian.state.v1.VersionView"> & {
  * Use `create(VersionViewSchema)` to create a new message.
  */
 export const VersionViewSchema: GenMessage<VersionView> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 25);
+  messageDesc(file_meridian_state_v1_state, 32);
 
 /**
  * A key as people and their programs look at it.
@@ -822,7 +1208,7 @@ export type EntryView = Message<"meridian.state.v1.EntryView"> & {
  * Use `create(EntryViewSchema)` to create a new message.
  */
 export const EntryViewSchema: GenMessage<EntryView> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 26);
+  messageDesc(file_meridian_state_v1_state, 33);
 
 /**
  * @generated from message meridian.state.v1.GetRequest
@@ -853,7 +1239,7 @@ export type GetRequest = Message<"meridian.state.v1.GetRequest"> & {
  * Use `create(GetRequestSchema)` to create a new message.
  */
 export const GetRequestSchema: GenMessage<GetRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 27);
+  messageDesc(file_meridian_state_v1_state, 34);
 
 /**
  * @generated from message meridian.state.v1.GetResponse
@@ -877,7 +1263,7 @@ export type GetResponse = Message<"meridian.state.v1.GetResponse"> & {
  * Use `create(GetResponseSchema)` to create a new message.
  */
 export const GetResponseSchema: GenMessage<GetResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 28);
+  messageDesc(file_meridian_state_v1_state, 35);
 
 /**
  * @generated from message meridian.state.v1.ListRequest
@@ -925,7 +1311,7 @@ export type ListRequest = Message<"meridian.state.v1.ListRequest"> & {
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 29);
+  messageDesc(file_meridian_state_v1_state, 36);
 
 /**
  * @generated from message meridian.state.v1.ListResponse
@@ -954,7 +1340,7 @@ export type ListResponse = Message<"meridian.state.v1.ListResponse"> & {
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 30);
+  messageDesc(file_meridian_state_v1_state, 37);
 
 /**
  * @generated from message meridian.state.v1.PutRequest
@@ -993,7 +1379,7 @@ export type PutRequest = Message<"meridian.state.v1.PutRequest"> & {
  * Use `create(PutRequestSchema)` to create a new message.
  */
 export const PutRequestSchema: GenMessage<PutRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 31);
+  messageDesc(file_meridian_state_v1_state, 38);
 
 /**
  * @generated from message meridian.state.v1.PutResponse
@@ -1019,7 +1405,7 @@ export type PutResponse = Message<"meridian.state.v1.PutResponse"> & {
  * Use `create(PutResponseSchema)` to create a new message.
  */
 export const PutResponseSchema: GenMessage<PutResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 32);
+  messageDesc(file_meridian_state_v1_state, 39);
 
 /**
  * @generated from message meridian.state.v1.DeleteRequest
@@ -1051,7 +1437,7 @@ export type DeleteRequest = Message<"meridian.state.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 33);
+  messageDesc(file_meridian_state_v1_state, 40);
 
 /**
  * @generated from message meridian.state.v1.DeleteResponse
@@ -1075,7 +1461,7 @@ export type DeleteResponse = Message<"meridian.state.v1.DeleteResponse"> & {
  * Use `create(DeleteResponseSchema)` to create a new message.
  */
 export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 34);
+  messageDesc(file_meridian_state_v1_state, 41);
 
 /**
  * @generated from message meridian.state.v1.WatchKeysRequest
@@ -1099,7 +1485,7 @@ export type WatchKeysRequest = Message<"meridian.state.v1.WatchKeysRequest"> & {
  * Use `create(WatchKeysRequestSchema)` to create a new message.
  */
 export const WatchKeysRequestSchema: GenMessage<WatchKeysRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 35);
+  messageDesc(file_meridian_state_v1_state, 42);
 
 /**
  * @generated from message meridian.state.v1.WatchKeysResponse
@@ -1130,7 +1516,7 @@ export type WatchKeysResponse = Message<"meridian.state.v1.WatchKeysResponse"> &
  * Use `create(WatchKeysResponseSchema)` to create a new message.
  */
 export const WatchKeysResponseSchema: GenMessage<WatchKeysResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 36);
+  messageDesc(file_meridian_state_v1_state, 43);
 
 /**
  * Stored on meridian.<region>.history.<key>: a version that the region has seen.
@@ -1154,7 +1540,7 @@ export type SeenVersion = Message<"meridian.state.v1.SeenVersion"> & {
  * Use `create(SeenVersionSchema)` to create a new message.
  */
 export const SeenVersionSchema: GenMessage<SeenVersion> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 37);
+  messageDesc(file_meridian_state_v1_state, 44);
 
 /**
  * @generated from message meridian.state.v1.HistoryRequest
@@ -1178,7 +1564,7 @@ export type HistoryRequest = Message<"meridian.state.v1.HistoryRequest"> & {
  * Use `create(HistoryRequestSchema)` to create a new message.
  */
 export const HistoryRequestSchema: GenMessage<HistoryRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 38);
+  messageDesc(file_meridian_state_v1_state, 45);
 
 /**
  * @generated from message meridian.state.v1.HistoryItem
@@ -1209,7 +1595,7 @@ export type HistoryItem = Message<"meridian.state.v1.HistoryItem"> & {
  * Use `create(HistoryItemSchema)` to create a new message.
  */
 export const HistoryItemSchema: GenMessage<HistoryItem> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 39);
+  messageDesc(file_meridian_state_v1_state, 46);
 
 /**
  * @generated from message meridian.state.v1.HistoryResponse
@@ -1231,7 +1617,7 @@ export type HistoryResponse = Message<"meridian.state.v1.HistoryResponse"> & {
  * Use `create(HistoryResponseSchema)` to create a new message.
  */
 export const HistoryResponseSchema: GenMessage<HistoryResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 40);
+  messageDesc(file_meridian_state_v1_state, 47);
 
 /**
  * @generated from message meridian.state.v1.ListConflictsRequest
@@ -1270,7 +1656,7 @@ export type ListConflictsRequest = Message<"meridian.state.v1.ListConflictsReque
  * Use `create(ListConflictsRequestSchema)` to create a new message.
  */
 export const ListConflictsRequestSchema: GenMessage<ListConflictsRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 41);
+  messageDesc(file_meridian_state_v1_state, 48);
 
 /**
  * @generated from message meridian.state.v1.ListConflictsResponse
@@ -1297,7 +1683,7 @@ export type ListConflictsResponse = Message<"meridian.state.v1.ListConflictsResp
  * Use `create(ListConflictsResponseSchema)` to create a new message.
  */
 export const ListConflictsResponseSchema: GenMessage<ListConflictsResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 42);
+  messageDesc(file_meridian_state_v1_state, 49);
 
 /**
  * @generated from message meridian.state.v1.ResolveConflictRequest
@@ -1361,7 +1747,7 @@ export type ResolveConflictRequest = Message<"meridian.state.v1.ResolveConflictR
  * Use `create(ResolveConflictRequestSchema)` to create a new message.
  */
 export const ResolveConflictRequestSchema: GenMessage<ResolveConflictRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 43);
+  messageDesc(file_meridian_state_v1_state, 50);
 
 /**
  * @generated from message meridian.state.v1.ResolveConflictResponse
@@ -1378,7 +1764,7 @@ export type ResolveConflictResponse = Message<"meridian.state.v1.ResolveConflict
  * Use `create(ResolveConflictResponseSchema)` to create a new message.
  */
 export const ResolveConflictResponseSchema: GenMessage<ResolveConflictResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 44);
+  messageDesc(file_meridian_state_v1_state, 51);
 
 /**
  * How far one region is.
@@ -1454,7 +1840,7 @@ export type RegionSyncStatus = Message<"meridian.state.v1.RegionSyncStatus"> & {
  * Use `create(RegionSyncStatusSchema)` to create a new message.
  */
 export const RegionSyncStatusSchema: GenMessage<RegionSyncStatus> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 45);
+  messageDesc(file_meridian_state_v1_state, 52);
 
 /**
  * @generated from message meridian.state.v1.GetSyncStatusRequest
@@ -1467,7 +1853,7 @@ export type GetSyncStatusRequest = Message<"meridian.state.v1.GetSyncStatusReque
  * Use `create(GetSyncStatusRequestSchema)` to create a new message.
  */
 export const GetSyncStatusRequestSchema: GenMessage<GetSyncStatusRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 46);
+  messageDesc(file_meridian_state_v1_state, 53);
 
 /**
  * @generated from message meridian.state.v1.GetSyncStatusResponse
@@ -1500,7 +1886,7 @@ export type GetSyncStatusResponse = Message<"meridian.state.v1.GetSyncStatusResp
  * Use `create(GetSyncStatusResponseSchema)` to create a new message.
  */
 export const GetSyncStatusResponseSchema: GenMessage<GetSyncStatusResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 47);
+  messageDesc(file_meridian_state_v1_state, 54);
 
 /**
  * @generated from message meridian.state.v1.WatchSyncStatusRequest
@@ -1519,7 +1905,7 @@ export type WatchSyncStatusRequest = Message<"meridian.state.v1.WatchSyncStatusR
  * Use `create(WatchSyncStatusRequestSchema)` to create a new message.
  */
 export const WatchSyncStatusRequestSchema: GenMessage<WatchSyncStatusRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 48);
+  messageDesc(file_meridian_state_v1_state, 55);
 
 /**
  * @generated from message meridian.state.v1.WatchSyncStatusResponse
@@ -1536,7 +1922,7 @@ export type WatchSyncStatusResponse = Message<"meridian.state.v1.WatchSyncStatus
  * Use `create(WatchSyncStatusResponseSchema)` to create a new message.
  */
 export const WatchSyncStatusResponseSchema: GenMessage<WatchSyncStatusResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 49);
+  messageDesc(file_meridian_state_v1_state, 56);
 
 /**
  * @generated from message meridian.state.v1.ChangeMemberRequest
@@ -1558,7 +1944,7 @@ export type ChangeMemberRequest = Message<"meridian.state.v1.ChangeMemberRequest
  * Use `create(ChangeMemberRequestSchema)` to create a new message.
  */
 export const ChangeMemberRequestSchema: GenMessage<ChangeMemberRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 50);
+  messageDesc(file_meridian_state_v1_state, 57);
 
 /**
  * @generated from message meridian.state.v1.ChangeMemberResponse
@@ -1580,7 +1966,7 @@ export type ChangeMemberResponse = Message<"meridian.state.v1.ChangeMemberRespon
  * Use `create(ChangeMemberResponseSchema)` to create a new message.
  */
 export const ChangeMemberResponseSchema: GenMessage<ChangeMemberResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 51);
+  messageDesc(file_meridian_state_v1_state, 58);
 
 /**
  * @generated from message meridian.state.v1.ListMembersRequest
@@ -1593,7 +1979,7 @@ export type ListMembersRequest = Message<"meridian.state.v1.ListMembersRequest">
  * Use `create(ListMembersRequestSchema)` to create a new message.
  */
 export const ListMembersRequestSchema: GenMessage<ListMembersRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 52);
+  messageDesc(file_meridian_state_v1_state, 59);
 
 /**
  * @generated from message meridian.state.v1.Member
@@ -1615,7 +2001,7 @@ export type Member = Message<"meridian.state.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 53);
+  messageDesc(file_meridian_state_v1_state, 60);
 
 /**
  * @generated from message meridian.state.v1.ListMembersResponse
@@ -1637,7 +2023,7 @@ export type ListMembersResponse = Message<"meridian.state.v1.ListMembersResponse
  * Use `create(ListMembersResponseSchema)` to create a new message.
  */
 export const ListMembersResponseSchema: GenMessage<ListMembersResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 54);
+  messageDesc(file_meridian_state_v1_state, 61);
 
 /**
  * @generated from enum meridian.state.v1.RegionSyncState
