@@ -43,17 +43,18 @@ export class VersionVector {
 
   /**
    * Reads the wire form `region@epoch=n,region@epoch=n` (sorted, no spaces; empty text is the empty vector).
+   * @param entriesMax more than {@link ENTRIES_MAX} only where no envelope has to carry it
    * @returns undefined for anything else: text from outside is never trusted half-way.
    */
-  static parse(text: string): VersionVector | undefined {
+  static parse(text: string, entriesMax = VersionVector.ENTRIES_MAX): VersionVector | undefined {
     if (text === '') return VersionVector.EMPTY;
     // Messages that follow each other mostly carry the same vector; and merging a vector with itself is free.
     const last = VersionVector.#parsed;
-    if (last.#text === text) return last;
+    if (last.#text === text && last.size <= entriesMax) return last;
     const counters = new Map<ActorId, number>();
     let previous = '';
-    const parts = text.split(',', VersionVector.ENTRIES_MAX + 1);
-    if (parts.length > VersionVector.ENTRIES_MAX) return undefined;
+    const parts = text.split(',', entriesMax + 1);
+    if (parts.length > entriesMax) return undefined;
     for (const part of parts) {
       const dot = parseDot(part);
       if (dot === undefined || dot.actor <= previous) return undefined;

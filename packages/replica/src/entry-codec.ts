@@ -31,7 +31,7 @@ export function encodeEntry(entry: Entry): MessageInitShape<typeof EntrySchema> 
 
 /** @throws Failure INVALID_ARGUMENT / ENTRY_INVALID naming what is wrong. Not retryable. */
 export function decodeEntry(wire: WireEntry): Entry {
-  if (wire.key.length === 0 || wire.key.length > KEY_CHARS_MAX) throw invalid(wire, 'key');
+  if (wire.key.length === 0 || wire.key.length > KEY_CHARS_MAX || wire.key.startsWith('~')) throw invalid(wire, 'key');
   if (wire.versions.length > VERSIONS_MAX) throw invalid(wire, 'number of versions');
   const context = VersionVector.parse(wire.context);
   if (context === undefined) throw invalid(wire, 'context');
@@ -39,9 +39,10 @@ export function decodeEntry(wire: WireEntry): Entry {
   for (const [i, { dot }] of versions.entries()) {
     const previous = versions[i - 1];
     if (previous !== undefined && compareDots(previous.dot, dot) >= 0) throw invalid(wire, 'order of the dots');
-    if (!context.contains(dot)) throw invalid(wire, 'context, which lacks one of its dots');
   }
-  return { key: wire.key, versions, context };
+  // Contexts leave out what a list of ended epochs says, also when a version is that old.
+  const dots = VersionVector.of(versions.map(({ dot }) => [dot.actor, dot.counter]));
+  return { key: wire.key, versions, context: context.merge(dots) };
 }
 
 function decodeVersion(wire: WireEntry, version: WireVersion): Version {

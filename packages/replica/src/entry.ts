@@ -7,7 +7,7 @@ export interface Version {
   readonly hlc: Timestamp;
   /** Empty when deleted. Never written to. */
   readonly value: Uint8Array;
-  /** The key was deleted by this event. A deletion is a version like any other: it can lose to a concurrent write. */
+  /** The key was deleted by this event. A deletion hides only what it saw: a concurrent write stays, and is what readers see. */
   readonly deleted: boolean;
   /** Who wrote it, as the door knows him; absent for what the system writes itself. Not part of the content. */
   readonly author?: string;
@@ -29,12 +29,14 @@ export interface Entry {
 
 /**
  * The version that readers see; undefined only for an entry without versions. A pure function of the set of versions:
- * highest HLC, then region, then hash of the content, so every region shows the same one. It may be a deletion.
+ * highest HLC, then region, then hash of the content, so every region shows the same one. It is a deletion only when
+ * nothing else is left: regions forget deletions at different times, and must read the same before and after.
  */
 export function winnerOf(entry: Entry): Version | undefined {
   let winner: Version | undefined;
   for (const version of entry.versions) {
-    if (winner === undefined || comparePrecedence(version, winner) > 0) winner = version;
+    const isBetter = winner === undefined || (winner.deleted && !version.deleted);
+    if (isBetter || (winner?.deleted === version.deleted && comparePrecedence(version, winner) > 0)) winner = version;
   }
   return winner;
 }
@@ -45,9 +47,9 @@ export function currentValue(entry: Entry | undefined): Uint8Array | undefined {
   return winner === undefined || winner.deleted ? undefined : winner.value;
 }
 
-/** True when the versions differ in content. Identical content written in several regions is one value. */
+/** True when values differ. Identical content written in several regions is one value; deletions are none. */
 export function isConflicted(entry: Entry): boolean {
-  const [first, ...others] = entry.versions;
+  const [first, ...others] = entry.versions.filter(({ deleted }) => !deleted);
   return first !== undefined && others.some((other) => !hasSameContent(first, other));
 }
 

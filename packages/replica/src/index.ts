@@ -23,6 +23,7 @@ export {
   targetMessage,
 } from './alias-codec.ts';
 export { type AliasEntry, AliasIndex } from './alias-index.ts';
+export { ENDED_EPOCHS_MAX, EndedEpochs, type EndedLife, encodeEndedEpochs } from './ended-epochs.ts';
 export {
   compareDots,
   currentValue,
@@ -32,7 +33,15 @@ export {
   type Version,
   winnerOf,
 } from './entry.ts';
-export { decodeEntry, encodeEntry, KEY_CHARS_MAX, VERSIONS_MAX } from './entry-codec.ts';
+export {
+  AUTHOR_CHARS_MAX,
+  decodeEntry,
+  EXTENSION_BYTES_MAX,
+  encodeEntry,
+  KEY_CHARS_MAX,
+  VERSIONS_MAX,
+} from './entry-codec.ts';
+export { decodeMember, decodeSeal, encodeMember, encodeSeal, type Member, type Seal } from './member.ts';
 export { type ModelEntry, ModelIndex } from './model-index.ts';
 export { DEFAULT_MODEL, Replica, type ReplicaOptions, WAITERS_MAX } from './replica.ts';
 export {
@@ -48,13 +57,16 @@ export {
   CONFIG_NAME_CHARS_MAX,
   CONFIG_PREFIX,
   configKey,
+  epochsKey,
   isConfigName,
   MODEL_PREFIX,
+  memberKey,
   modelKey,
   parseStateKey,
   READY_PREFIX,
   readyKey,
   rollKey,
   type StateKey,
+  sealKey,
   tenantKey,
 } from './state-key.ts';

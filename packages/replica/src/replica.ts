@@ -5,6 +5,7 @@ import type { RpcClient } from '@meridian/rpc';
 import { backoffMs, type Clock, type Component, type Logger, type Random } from '@meridian/runtime';
 import type { AliasTarget } from './alias.ts';
 import { type AliasEntry, AliasIndex } from './alias-index.ts';
+import { EndedEpochs } from './ended-epochs.ts';
 import type { Entry } from './entry.ts';
 import { decodeEntry } from './entry-codec.ts';
 import { type ModelEntry, ModelIndex } from './model-index.ts';
@@ -45,6 +46,9 @@ export class Replica implements Component {
   readonly #options: ReplicaOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #models = new ModelIndex();
+  readonly #ended = new EndedEpochs();
+  /** Keys that came since the watch began, while it sends the whole state. */
+  #whole: Set<string> | undefined;
   readonly #aliases = new AliasIndex();
   readonly #waiters = new Set<Waiter>();
   readonly #listeners = new Set<() => void>();
@@ -74,8 +78,14 @@ export class Replica implements Component {
     return this.#caughtUp.promise;
   }
 
+  /** As it travels. */
   vector(): VersionVector {
-    return this.#vector;
+    return this.#ended.outward(this.#vector);
+  }
+
+  /** Whether this process has seen all that a vector from outside means. */
+  hasSeen(vector: VersionVector): boolean {
+    return this.#vector.dominates(this.#ended.inward(vector));
   }
 
   get(key: string): Entry | undefined {
@@ -168,7 +178,8 @@ export class Replica implements Component {
     for (let attempt = 0; !signal.aborted; attempt++) {
       const before = this.#vector;
       try {
-        const request = { versionVector: this.#vector.toString() };
+        const request = { versionVector: this.vector().toString() };
+        this.#whole = undefined;
         for await (const response of this.#options.client.watch(request, { signal })) {
           attempt = 0;
           this.#apply(response);
@@ -182,22 +193,41 @@ export class Replica implements Component {
   }
 
   #apply(response: WatchResponse): void {
-    for (const wire of response.entries) this.#applyEntry(decodeEntry(wire));
+    if (response.isWhole) this.#whole ??= new Set();
+    const entries = response.entries.map(decodeEntry);
+    // Lists of ended lives first: without them the contexts of the others mean less than they say.
+    for (const entry of entries) this.#ended.update(entry);
+    for (const entry of entries) this.#applyEntry(entry);
     const vector = VersionVector.parse(response.versionVector);
     if (vector === undefined)
       throw new Failure('INVALID_ARGUMENT', 'the watch sent a vector that is not valid', { reason: 'VECTOR_INVALID' });
     // After the entries: the vector may only promise what can be read.
-    this.#vector = this.#vector.merge(vector);
+    this.#vector = this.#ended.inward(this.#vector.merge(vector));
+    if (response.caughtUp) this.#dropUnsent(vector);
     if (response.caughtUp) this.#caughtUp.resolve();
     for (const waiter of this.#waiters) if (this.missing(waiter.records).length === 0) waiter.resolve(true);
     for (const listener of this.#listeners) listener();
   }
 
   #applyEntry(entry: Entry): void {
+    this.#whole?.add(entry.key);
+    const context = this.#ended.inward(entry.context);
     const current = this.#entries.get(entry.key);
-    if (current?.context.compare(entry.context) === 'after') return;
-    this.#entries.set(entry.key, entry);
+    if (current?.context.compare(context) === 'after') return;
+    this.#entries.set(entry.key, { ...entry, context });
     if (!this.#models.update(entry)) this.#options.logger.error({ key: entry.key }, 'model record cannot be read');
     if (!this.#aliases.update(entry)) this.#options.logger.error({ key: entry.key }, 'alias record cannot be read');
+  }
+
+  /** The region dropped deletions that this process has not seen: what it did not send any more is gone. */
+  #dropUnsent(vector: VersionVector): void {
+    const sent = this.#whole;
+    this.#whole = undefined;
+    if (sent === undefined) return;
+    for (const [key, { versions }] of this.#entries) {
+      if (sent.has(key) || !versions.every(({ dot }) => this.#vector.contains(dot))) continue;
+      this.#entries.delete(key);
+      this.#models.update({ key, versions: [], context: vector });
+    }
   }
 }

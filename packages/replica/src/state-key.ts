@@ -6,6 +6,12 @@ export type StateKey =
   | { readonly kind: 'model'; readonly name: string }
   /** A ReadyRecord. */
   | { readonly kind: 'ready'; readonly region: string; readonly digest: string }
+  /** An EndedEpochsRecord. */
+  | { readonly kind: 'epochs'; readonly region: string }
+  /** A MemberRecord. */
+  | { readonly kind: 'member'; readonly region: string }
+  /** A SealRecord. */
+  | { readonly kind: 'seal'; readonly region: string; readonly member: string }
   /** Bytes, as whoever wrote them means them. */
   | { readonly kind: 'config'; readonly name: string }
   /** An AliasRecord. */
@@ -31,6 +37,18 @@ export function modelKey(name: string): string {
 
 export function readyKey(region: string, digest: string): string {
   return `${READY_PREFIX}${region}/${digest}`;
+}
+
+export function epochsKey(region: string): string {
+  return `epochs/${region}`;
+}
+
+export function memberKey(region: string): string {
+  return `member/${region}`;
+}
+
+export function sealKey(region: string, member: string): string {
+  return `seal/${region}/${member}`;
 }
 
 /** What is agreed with a tenant. A claim requires it where it exists. */
@@ -72,6 +90,9 @@ export function parseStateKey(key: string): StateKey | undefined {
   const [kind, first, second, ...others] = key.split('/');
   if (kind === 'model' && first && second === undefined) return { kind, name: first };
   if (kind === 'ready' && first && second && others.length === 0) return { kind, region: first, digest: second };
+  if (kind === 'epochs' && first && second === undefined) return { kind, region: first };
+  if (kind === 'member' && first && second === undefined) return { kind, region: first };
+  if (kind === 'seal' && first && second && others.length === 0) return { kind, region: first, member: second };
   if (kind === 'alias' && first && second === undefined) return { kind, alias: first };
   if (kind === 'roll' && first && second && others.length === 0) return { kind, alias: first, region: second };
   return undefined;

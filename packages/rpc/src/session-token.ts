@@ -14,9 +14,12 @@ export function parseSessionToken(token: string, field = 'version_vector'): Vers
   throw new Failure('INVALID_ARGUMENT', `${field}: not a version vector`, { reason: 'VERSION_VECTOR_INVALID' });
 }
 
-/** @throws Failure INVALID_ARGUMENT / VERSION_VECTOR_INVALID; FAILED_PRECONDITION / STALE with a retry delay. */
-export function requireSeen(token: string, seen: VersionVector): void {
-  if (token !== '' && !seen.dominates(parseSessionToken(token))) throw stale();
+/**
+ * @param hasSeen whether this region has seen all that a vector means: a vector leaves out ended lives
+ * @throws Failure INVALID_ARGUMENT / VERSION_VECTOR_INVALID; FAILED_PRECONDITION / STALE with a retry delay.
+ */
+export function requireSeen(token: string, hasSeen: (vector: VersionVector) => boolean): void {
+  if (token !== '' && !hasSeen(parseSessionToken(token))) throw stale();
 }
 
 /** FAILED_PRECONDITION / STALE. Retryable: the region learns what it lacks as soon as a link to it is up. */
