@@ -19,19 +19,18 @@ import { AnnouncedFile } from './conflicts/announced-file.ts';
 import { ConflictEvents } from './conflicts/conflict-events.ts';
 import { History } from './history/history.ts';
 import { BlobMessages } from './inbound/blob-messages.ts';
-import { ownAdministration } from './inbound/own-administration.ts';
 import { PeerMessages } from './inbound/peer-messages.ts';
 import type { Administration } from './inbound/ports.ts';
 import { Refusals } from './inbound/refusals.ts';
 import { ROLL_SERVICE_ALLOW, rollServiceHandlers } from './inbound/roll-service.ts';
 import { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-service.ts';
-import { HeardPeers } from './outbound/heard-peers.ts';
+import { LogMarkerFile } from './outbound/log-marker.ts';
 import { NatsBlobSource } from './outbound/nats-blob-source.ts';
 import { NatsPeers } from './outbound/nats-peers.ts';
 import { NatsStateLog } from './outbound/nats-state-log.ts';
 import { ModelProblems } from './readiness/model-problems.ts';
 import { Readiness } from './readiness/readiness.ts';
-import { AwaitedRecords } from './records/awaited-records.ts';
+import { type AwaitableState, AwaitedRecords } from './records/awaited-records.ts';
 import { SyncMetrics } from './replicator/metrics.ts';
 import { Replicator } from './replicator/replicator.ts';
 import { EvidenceDesk } from './roll/evidence-desk.ts';
@@ -43,7 +42,7 @@ type Context = ServiceContext<SyncConfig>;
 /** A remote clock further ahead than this moves nothing here, and its versions are held back. */
 const CLOCK_DRIFT_MAX_MS = 1_000;
 /** A lease must outlast some fetches: one that is lost is no cut. */
-const LEASE_FETCHES = 3;
+const LEASE_HEADS = 5;
 /** Callers are in the same region. */
 const WINDOW_BYTES = 1024 * 1024;
 
@@ -94,13 +93,14 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   const { config, clock, random, logger, telemetry } = context;
   const { region } = config;
   const { bus, members, regions, onFatal } = doors;
-  const peers = new HeardPeers(new NatsPeers(bus));
   const replicator = new Replicator({
     ...{ region, members, clock, random, logger },
     log: new NatsStateLog(bus, logger),
-    peers,
+    peers: new NatsPeers(bus),
     metrics: new SyncMetrics(telemetry.meter),
     fetchIntervalMs: config.fetchIntervalMs,
+    headIntervalMs: config.headIntervalMs,
+    marker: new LogMarkerFile(config.stateDirectory),
     driftMaxMs: CLOCK_DRIFT_MAX_MS,
     onFatal,
   });
@@ -120,14 +120,14 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   const offered = new OfferedFile(join(config.stateDirectory, 'offered-models.json'));
   const readiness = new Readiness({ region, replicator, clock, logger, unreadyAfterMs: config.unreadyAfterMs });
   const awaited = new AwaitedRecords({
-    ...{ state: replicator, members: new Set(members), clock, random },
-    fetchKeys: (peer) => replicator.hasten(peer),
+    ...{ state: awaitable(replicator), members: new Set(members), clock, random },
+    fetchKeys: (peer, keys) => replicator.want(peer, keys),
   });
   const refusals = new Refusals({ meter: telemetry.meter, clock, logger });
   const following = { bus, replicator, clock, random, logger };
   const history = new History(following);
   const announced = new AnnouncedFile(join(config.stateDirectory, 'announced-conflicts.json'));
-  const administration = ownAdministration(region, replicator);
+  const administration: Administration = replicator;
   const [problems, evidence] = [new ModelProblems(), new EvidenceDesk()];
   const rolls = new Rolls({ region, regions, replicator, clock, random });
   const components = [
@@ -136,7 +136,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     blobs,
     new BlobMessages({ bus, store: blobs, members }),
     replicator,
-    new PeerMessages({ bus, replicator, members, peerWaitMs: config.peerWaitMs, refusals }),
+    new PeerMessages({ bus, replicator, peerWaitMs: config.peerWaitMs, refusals }),
     new CatalogueSeeder({
       ...{ directory: catalogue, offered, blobs, replicator, logger },
       admit: (manifest) => rolls.requireFree(manifest),
@@ -148,8 +148,8 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     history,
     new RollDriver({
       ...{ region, replicator, problems, evidence, blobs, clock, logger },
-      heardAt: (peer) => peers.answersOf(peer),
-      leaseMinMs: LEASE_FETCHES * config.fetchIntervalMs,
+      heardAt: (peer) => replicator.headsOf(peer),
+      leaseMinMs: LEASE_HEADS * config.headIntervalMs,
     }),
   ];
   const models = { blobs, blobReplicator, readiness, problems, rolls, evidence };
@@ -227,4 +227,15 @@ function crash(failure: Failure): void {
   queueMicrotask(() => {
     throw failure;
   });
+}
+
+/** Waits compare with all that the region has seen, also of ended lives. */
+function awaitable(replicator: Replicator): AwaitableState {
+  return {
+    get vector() {
+      return replicator.completeVector;
+    },
+    get: (key) => replicator.get(key),
+    onChange: (listener) => replicator.onChange(listener),
+  };
 }

@@ -2,10 +2,12 @@ export {
   decodeDelta,
   decodeFetchAnswer,
   decodeFetchRequest,
+  decodeHead,
   decodeLogRecord,
   encodeDelta,
   encodeFetchAnswer,
   encodeFetchRequest,
+  encodeHead,
   encodeLogRecord,
 } from './codec/replication-codec.ts';
 export { type Assembly, assemble, compose, type Doors } from './compose.ts';

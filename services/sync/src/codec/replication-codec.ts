@@ -1,52 +1,111 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { isActorId, VersionVector } from '@meridian/causality';
-import type {
-  DeltaSchema,
-  FetchRequestSchema,
-  FetchResponseSchema,
-  LogRecordSchema,
-  Delta as WireDelta,
-  FetchRequest as WireFetchRequest,
-  FetchResponse as WireFetchResponse,
-  LogRecord as WireLogRecord,
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { formatTimestamp, isActorId, parseTimestamp, VersionVector } from '@meridian/causality';
+import {
+  type DeltaSchema,
+  EntryBlockSchema,
+  type FetchRequestSchema,
+  type FetchResponseSchema,
+  type HeadSchema,
+  type LogRecordSchema,
+  type ActorCounter as WireActorCounter,
+  type Delta as WireDelta,
+  type EntryBlock as WireEntryBlock,
+  type FetchRequest as WireFetchRequest,
+  type FetchResponse as WireFetchResponse,
+  type Head as WireHead,
+  type LogMeta as WireLogMeta,
+  type LogRecord as WireLogRecord,
 } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { decodeEntry, encodeEntry, KEY_CHARS_MAX } from '@meridian/replica';
-import type { Lineage } from '../replication/node-clock.ts';
-import type { Delta, FetchAnswer, FetchRequest, LogRecord } from '../replication/protocol.ts';
+import {
+  type Delta,
+  type FetchAnswer,
+  type FetchRequest,
+  type Head,
+  KEYS_ASKED_MAX,
+  type Lineage,
+  type LogRecord,
+  META_KEY,
+  type Meta,
+} from '../replication/protocol.ts';
+import { CONTEXT_ENTRIES_MAX, decodeBlock, encodeBlock } from './entry-block.ts';
 
 /** Wire ↔ domain of the replication. Decoding throws Failure INVALID_ARGUMENT naming what is wrong; not retryable. */
 export function encodeLogRecord(record: LogRecord): MessageInitShape<typeof LogRecordSchema> {
+  const { entry, meta, lineage, clock } = record;
   return {
-    entry: encodeEntry(record.entry),
-    actor: record.lineage.actor ?? '',
-    counter: BigInt(record.lineage.counter),
-    versionVector: record.clock.toString(),
+    ...(entry !== undefined && { entry: encodeEntry(entry) }),
+    ...(meta !== undefined && {
+      meta: {
+        lastHlc: formatTimestamp(meta.lastTimestamp),
+        collected: encodeCounters(meta.collected),
+        generation: meta.generation,
+      },
+    }),
+    actor: lineage.actor ?? '',
+    counter: BigInt(lineage.counter),
+    clock: encodeCounters(clock),
   };
 }
 
 export function decodeLogRecord(wire: WireLogRecord): LogRecord {
+  // A record of a release before has the clock as a text.
+  const clock =
+    wire.versionVector === '' ? decodeCounters('record', wire.clock) : decodeVector('record', wire.versionVector);
+  const common = { lineage: decodeLineage(wire.actor, wire.counter), clock };
+  if (wire.meta !== undefined) return { key: META_KEY, meta: decodeMeta(wire.meta), ...common };
   if (wire.entry === undefined) throw invalid('record', 'entry');
-  return {
-    entry: decodeEntry(wire.entry),
-    lineage: decodeLineage(wire.actor, wire.counter),
-    clock: decodeVector('record', wire.versionVector),
-  };
+  const entry = decodeEntry(wire.entry);
+  return { key: entry.key, entry, ...common };
 }
 
-export function encodeDelta(delta: Delta): MessageInitShape<typeof DeltaSchema> {
+/** @param mayDeflate false for measuring */
+export function encodeDelta(delta: Delta, mayDeflate = true): MessageInitShape<typeof DeltaSchema> {
   return {
-    entries: delta.entries.map(encodeEntry),
+    block: encodeBlock(delta.entries, { context: delta.to, mayDeflate }),
     fromVector: delta.from.toString(),
-    toVector: delta.to.toString(),
+    generation: delta.generation,
   };
 }
 
 export function decodeDelta(wire: WireDelta): Delta {
-  const from = decodeVector('delta', wire.fromVector);
-  const to = decodeVector('delta', wire.toVector);
-  if (!to.dominates(from)) throw invalid('delta', 'vectors: they go back');
-  return { entries: wire.entries.map(decodeEntry), from, to };
+  const { entries, context: to } = decodeBlock(wire.block ?? EMPTY_BLOCK);
+  const from = decodeVector('delta', wire.fromVector, CONTEXT_ENTRIES_MAX);
+  return { generation: wire.generation, entries, from, to };
+}
+
+export function encodeHead(head: Head): MessageInitShape<typeof HeadSchema> {
+  return {
+    versionVector: head.vector.toString(),
+    life: BigInt(`0x${head.life}`),
+    sequence: BigInt(head.sequence),
+    generation: head.generation,
+    sentUnixMs: BigInt(head.sentAtMs),
+    digest: head.digest,
+    isRecovering: head.isRecovering,
+    knownUntilUnixMs: BigInt(head.knownUntilMs),
+    rounds: BigInt(head.rounds),
+    lastFetchUnixMs: BigInt(head.lastFetchAtMs),
+    conflicts: head.conflicts,
+  };
+}
+
+export function decodeHead(wire: WireHead): Head {
+  if (!/^(?:[0-9a-f]{32})?$/.test(wire.digest)) throw invalid('head', 'digest');
+  return {
+    vector: decodeVector('head', wire.versionVector),
+    life: wire.life.toString(16).padStart(16, '0'),
+    sequence: decodeNumber('head', 'sequence', wire.sequence),
+    generation: wire.generation,
+    sentAtMs: decodeNumber('head', 'time', wire.sentUnixMs),
+    digest: wire.digest,
+    isRecovering: wire.isRecovering,
+    knownUntilMs: decodeNumber('head', 'known_until', wire.knownUntilUnixMs),
+    rounds: decodeNumber('head', 'rounds', wire.rounds),
+    lastFetchAtMs: decodeNumber('head', 'last_fetch', wire.lastFetchUnixMs),
+    conflicts: wire.conflicts,
+  };
 }
 
 export function encodeFetchRequest(request: FetchRequest): MessageInitShape<typeof FetchRequestSchema> {
@@ -55,39 +114,77 @@ export function encodeFetchRequest(request: FetchRequest): MessageInitShape<type
     maxBytes: request.bytesMax,
     afterKey: request.afterKey,
     region: request.region,
+    generation: request.generation,
+    keys: [...request.keys],
+    isRepair: request.isRepair,
+    isAway: request.isAway,
   };
 }
 
 export function decodeFetchRequest(wire: WireFetchRequest): FetchRequest {
-  if (wire.afterKey.length > KEY_CHARS_MAX) throw invalid('fetch', 'after_key');
+  const { region, afterKey, generation, keys, isRepair, isAway } = wire;
+  if (afterKey.length > KEY_CHARS_MAX) throw invalid('fetch', 'after_key');
+  if (keys.length > KEYS_ASKED_MAX || keys.some((key) => key.length > KEY_CHARS_MAX)) throw invalid('fetch', 'keys');
   const vector = decodeVector('fetch', wire.versionVector);
-  return { region: wire.region, vector, afterKey: wire.afterKey, bytesMax: wire.maxBytes };
+  return { region, generation, vector, afterKey, bytesMax: wire.maxBytes, keys, isRepair, isAway };
 }
 
 export function encodeFetchAnswer(answer: FetchAnswer): MessageInitShape<typeof FetchResponseSchema> {
   return {
-    entries: answer.entries.map(encodeEntry),
-    versionVector: answer.vector.toString(),
+    block: encodeBlock(answer.entries, { context: answer.vector }),
     nextKey: answer.nextKey,
+    generation: answer.generation,
+    isWholeRange: answer.isWholeRange,
+    isRefused: answer.isRefused,
+    isRecovering: answer.isRecovering,
+    sentUnixMs: BigInt(answer.sentAtMs),
   };
 }
 
 export function decodeFetchAnswer(wire: WireFetchResponse): FetchAnswer {
-  if (wire.nextKey.length > KEY_CHARS_MAX) throw invalid('fetched', 'next_key');
-  const vector = decodeVector('fetched', wire.versionVector);
-  return { entries: wire.entries.map(decodeEntry), vector, nextKey: wire.nextKey };
+  const { nextKey, generation, isWholeRange, isRefused, isRecovering } = wire;
+  if (nextKey.length > KEY_CHARS_MAX) throw invalid('fetched', 'next_key');
+  const { entries, context: vector } = decodeBlock(wire.block ?? EMPTY_BLOCK);
+  const sentAtMs = decodeNumber('fetched', 'time', wire.sentUnixMs);
+  return { generation, entries, vector, nextKey, isWholeRange, isRefused, isRecovering, sentAtMs };
 }
 
-export function decodeVector(message: string, text: string): VersionVector {
-  const vector = VersionVector.parse(text);
+const EMPTY_BLOCK: WireEntryBlock = create(EntryBlockSchema);
+
+export function decodeVector(message: string, text: string, entriesMax?: number): VersionVector {
+  const vector = VersionVector.parse(text, entriesMax);
   if (vector === undefined) throw invalid(message, 'version vector');
   return vector;
 }
 
+function decodeMeta(wire: WireLogMeta): Meta {
+  const lastTimestamp = parseTimestamp(wire.lastHlc);
+  if (lastTimestamp === undefined) throw invalid('record', 'last_hlc');
+  return { lastTimestamp, collected: decodeCounters('record', wire.collected), generation: wire.generation };
+}
+
+function encodeCounters(vector: VersionVector): { readonly actor: string; readonly counter: bigint }[] {
+  return Array.from(vector.entries(), ([actor, counter]) => ({ actor, counter: BigInt(counter) }));
+}
+
+function decodeCounters(message: string, wire: readonly WireActorCounter[]): VersionVector {
+  return VersionVector.of(
+    wire.map(({ actor, counter }) => {
+      if (!isActorId(actor)) throw invalid(message, 'actor');
+      return [actor, decodeNumber(message, 'counter', counter, 1)] as const;
+    }),
+  );
+}
+
 function decodeLineage(actor: string, counter: bigint): Lineage {
   if (actor === '' && counter === 0n) return { actor: undefined, counter: 0 };
-  if (!isActorId(actor) || counter < 1n || counter > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid('record', 'actor');
-  return { actor, counter: Number(counter) };
+  if (!isActorId(actor)) throw invalid('record', 'actor');
+  return { actor, counter: decodeNumber('record', 'counter', counter, 1) };
+}
+
+function decodeNumber(message: string, field: string, value: bigint, min = 0): number {
+  if (value < BigInt(min) || value > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid(message, field);
+  return Number(value);
 }
 
 function invalid(message: string, field: string): Failure {

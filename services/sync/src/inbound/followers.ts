@@ -51,6 +51,7 @@ export class FollowerHandlers {
         entries: update.entries.map(encodeEntry),
         versionVector: update.vector.toString(),
         caughtUp: update.caughtUp,
+        isWhole: update.isWhole,
       };
   }
 

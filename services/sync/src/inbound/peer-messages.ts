@@ -3,7 +3,7 @@ import { Failure } from '@meridian/failure';
 import type { Incoming, MessageBus, Outgoing, Subscription } from '@meridian/messaging';
 import type { Component } from '@meridian/runtime';
 import { fittingCause } from '../codec/fitting-cause.ts';
-import { decodeDelta, decodeFetchRequest, encodeFetchAnswer } from '../codec/replication-codec.ts';
+import { decodeDelta, decodeFetchRequest, decodeHead, encodeFetchAnswer } from '../codec/replication-codec.ts';
 import type { FetchRequest } from '../replication/protocol.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import type { Refusals } from './refusals.ts';
@@ -11,7 +11,6 @@ import type { Refusals } from './refusals.ts';
 export interface PeerMessagesOptions {
   readonly bus: MessageBus;
   readonly replicator: Replicator;
-  readonly members: readonly string[];
   /** How long a start waits for every region to answer. Longer opens fewer epochs, shorter starts a cut-off region sooner. */
   readonly peerWaitMs: number;
   readonly refusals: Refusals;
@@ -27,21 +26,21 @@ export interface PeerMessagesOptions {
 export class PeerMessages implements Component {
   readonly name = 'peer messages';
   readonly #options: PeerMessagesOptions;
-  readonly #members: ReadonlySet<string>;
   readonly #subscriptions: Subscription[] = [];
   #unlisten: (() => void) | undefined;
 
   constructor(options: PeerMessagesOptions) {
     this.#options = options;
-    this.#members = new Set(options.members);
   }
 
   async start(): Promise<void> {
     const { bus, replicator, peerWaitMs } = this.#options;
     const deltas = subject('delta', { origin: '*' });
+    const heads = subject('head', { origin: '*' });
     const questions = subject('stateFetch', { target: bus.region });
     this.#subscriptions.push(
       bus.subscribe(deltas, 'meridian.state.delta.v1', (message) => this.#onDelta(message)),
+      bus.subscribe(heads, 'meridian.state.head.v1', (message) => this.#onHead(message)),
       bus.serve(questions, 'meridian.state.fetch.v1', (message) => this.#onQuestion(message)),
     );
     this.#unlisten = bus.onStatus((status) => {
@@ -62,10 +61,22 @@ export class PeerMessages implements Component {
     const { bus, refusals, replicator } = this.#options;
     if (origin === undefined || origin === bus.region) return;
     try {
-      if (regionOfSource(message.envelope.source) !== origin || !this.#members.has(origin)) throw stranger(origin);
+      if (regionOfSource(message.envelope.source) !== origin) throw stranger(origin);
       replicator.receive(origin, decodeDelta(message.data), message.envelope);
     } catch (error) {
       refusals.add('delta', origin, error);
+    }
+  }
+
+  #onHead(message: Incoming<'meridian.state.head.v1'>): void {
+    const origin = parseSubject(message.subject)?.parts.origin;
+    const { bus, refusals, replicator } = this.#options;
+    if (origin === undefined || origin === bus.region) return;
+    try {
+      if (regionOfSource(message.envelope.source) !== origin) throw stranger(origin);
+      replicator.receiveHead(origin, decodeHead(message.data));
+    } catch (error) {
+      refusals.add('head', origin, error);
     }
   }
 
@@ -80,7 +91,7 @@ export class PeerMessages implements Component {
     const asker = regionOfSource(message.envelope.source);
     try {
       const request = decodeFetchRequest(message.data);
-      if (asker !== request.region || !this.#members.has(asker)) throw stranger(request.region);
+      if (asker !== request.region) throw stranger(request.region);
       return request;
     } catch (error) {
       this.#options.refusals.add('fetch', asker, error);
@@ -90,7 +101,7 @@ export class PeerMessages implements Component {
 }
 
 function stranger(region: string): Failure {
-  return new Failure('PERMISSION_DENIED', `${JSON.stringify(region.slice(0, 63))} is not a member, or not the sender`, {
-    reason: 'NOT_A_MEMBER',
+  return new Failure('PERMISSION_DENIED', `${JSON.stringify(region.slice(0, 63))} is not the sender`, {
+    reason: 'NOT_THE_SENDER',
   });
 }

@@ -24,7 +24,7 @@ export class Refusals {
   }
 
   /** @param kind of the message, from a closed set */
-  add(kind: 'delta' | 'fetch', peer: string, thrown: unknown): void {
+  add(kind: 'delta' | 'head' | 'fetch', peer: string, thrown: unknown): void {
     const { reason, message } = Failure.from(thrown);
     this.#refused.add(1, { [attributeNames.subject]: kind, [attributeNames.reason]: reason });
     const admitted = this.#limiter.admit(`${kind} ${reason}`);

@@ -82,9 +82,6 @@ export class Session {
   }
 
   #hasSeen(wanted: VersionVector, key: string | undefined): boolean {
-    const { vector } = this.#state;
-    if (vector.dominates(wanted)) return true;
-    const entry = key === undefined ? undefined : this.#state.get(key);
-    return entry !== undefined && vector.merge(entry.context).dominates(wanted);
+    return this.#state.hasSeen(wanted, key);
   }
 }

@@ -1,7 +1,7 @@
 import { subject } from '@meridian/contracts';
 import type { MessageBus } from '@meridian/messaging';
-import { decodeFetchAnswer, encodeDelta, encodeFetchRequest } from '../codec/replication-codec.ts';
-import type { Cause, Delta, FetchAnswer, FetchRequest } from '../replication/protocol.ts';
+import { decodeFetchAnswer, encodeDelta, encodeFetchRequest, encodeHead } from '../codec/replication-codec.ts';
+import type { Cause, Delta, FetchAnswer, FetchRequest, Head } from '../replication/protocol.ts';
 import type { Peers } from '../replicator/ports.ts';
 
 /** A region that is cut off does not refuse, it is silent. Shorter notices its return sooner; a slow link needs longer. */
@@ -28,5 +28,10 @@ export class NatsPeers implements Peers {
   publish(delta: Delta, causes: readonly Cause[]): void {
     const event = { type: 'meridian.state.delta.v1', data: encodeDelta(delta), causes } as const;
     this.#bus.publish(subject('delta', { origin: this.#bus.region }), event);
+  }
+
+  publishHead(head: Head): void {
+    const event = { type: 'meridian.state.head.v1', data: encodeHead(head) } as const;
+    this.#bus.publish(subject('head', { origin: this.#bus.region }), event);
   }
 }

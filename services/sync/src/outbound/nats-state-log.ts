@@ -28,7 +28,7 @@ export class NatsStateLog implements StateLog {
     for await (const stored of this.#bus.lastBySubject('STATE', filter, TYPE)) {
       try {
         const record = decodeLogRecord(stored.data);
-        if (this.#subject(record.entry.key) !== stored.subject) throw new Error('the key is not that of the subject');
+        if (this.#subject(record.key) !== stored.subject) throw new Error('the key is not that of the subject');
         records.set(stored.subject, { record, sequence: stored.sequence });
       } catch (error) {
         unreadable++;
@@ -42,7 +42,7 @@ export class NatsStateLog implements StateLog {
 
   async append(record: LogRecord, options: AppendOptions): Promise<Appended> {
     const { envelope, sequence } = await this.#bus.publishDurable(
-      this.#subject(record.entry.key),
+      this.#subject(record.key),
       {
         type: TYPE,
         data: encodeLogRecord(record),
@@ -55,6 +55,14 @@ export class NatsStateLog implements StateLog {
       },
     );
     return { sequence, event: envelope };
+  }
+
+  async forget(key: string, sequence: number): Promise<void> {
+    await this.#bus.purge('STATE', this.#subject(key), { untilSequence: sequence });
+  }
+
+  async clear(): Promise<void> {
+    await this.#bus.purge('STATE', this.#subject('*'));
   }
 
   async last(key: string): Promise<StoredRecord | undefined> {

@@ -166,18 +166,25 @@ export class Node {
     const options = { region: this.region, members: this.#members, random };
     // Every other cluster with pages of one entry: then a round has as many steps as there are keys.
     const fetchBytesMax = Math.floor(this.#seed / 100) % 2 === 0 ? 1 : FETCH_BYTES_MAX;
-    const limits = { fetchIntervalMs: FETCH_INTERVAL_MS, driftMaxMs: DRIFT_MAX_MS, fetchBytesMax };
+    const hadLog = this.#sequence > 0;
+    const limits = {
+      fetchIntervalMs: FETCH_INTERVAL_MS,
+      headIntervalMs: 1_000,
+      hadLog,
+      driftMaxMs: DRIFT_MAX_MS,
+      fetchBytesMax,
+    };
     return new StateMachine({ ...options, ...limits }, log, this.#now());
   }
 
   #persist(append: Extract<Output, { kind: 'append' }>): void {
     const { record, expectedSequence, write } = append;
-    const { key, versions } = record.entry;
+    const { key, entry } = record;
     if ((this.disk.get(key)?.sequence ?? 0) !== expectedSequence) throw new Error(`${key}: wrong sequence`);
     this.disk.set(key, { record, sequence: ++this.#sequence });
     this.appended++;
     if (write === undefined) return;
-    const own = versions.find(({ dot }) => isSameDot(dot, record.lineage as Dot));
+    const own = entry?.versions.find(({ dot }) => isSameDot(dot, record.lineage as Dot));
     if (own === undefined) throw new Error(`${key}: the record lacks its own event`);
     const dot = formatDot(own.dot);
     if (this.#cluster.stored.has(dot)) throw new Error(`${dot} is used twice`);
@@ -190,6 +197,12 @@ export class Node {
     else if (output.kind === 'written' && output.written.changed) this.acknowledged.push(output.id);
     else if (output.kind === 'alarm') cluster.alarms.push(output.reason);
     else if (output.kind === 'fetch') this.#ask(output.peer, output.request);
+    else if (output.kind === 'forget') this.#forget(output);
+    else if (output.kind === 'head')
+      for (const to of this.#members) {
+        const arrive = () => cluster.node(to).step({ kind: 'head', origin: this.region, head: output.head });
+        cluster.send({ from: this.region, to, arrive });
+      }
     else if (output.kind === 'publish')
       for (const to of this.#members) {
         const arrive = () => cluster.node(to).step({ kind: 'delta', origin: this.region, delta: output.delta });
@@ -197,20 +210,25 @@ export class Node {
       }
   }
 
+  #forget({ id, key, sequence }: Extract<Output, { kind: 'forget' }>): void {
+    if ((this.disk.get(key)?.sequence ?? 0) <= sequence) this.disk.delete(key);
+    this.step({ kind: 'forgotten', id });
+  }
+
   #ask(peer: string, request: FetchRequest): void {
     const cluster = this.#cluster;
     const question = cluster.nextId++;
-    this.#asking.set(peer, question);
+    if (request.keys.length === 0) this.#asking.set(peer, question);
     // Late answers, and answers to an earlier life, find nobody who waits for them.
     const ifAwaited = (then: () => void) => () => {
       if (this.#asking.get(peer) !== question) return;
       this.#asking.delete(peer);
       then();
     };
-    const lost = ifAwaited(() => this.step({ kind: 'fetch-failed', peer }));
+    const lost = ifAwaited(() => this.step({ kind: 'fetch-failed', peer, request }));
     const arrive = () => {
       const answer = cluster.node(peer).answer(question, request);
-      const back = ifAwaited(() => this.step({ kind: 'fetched', peer, answer }));
+      const back = ifAwaited(() => this.step({ kind: 'fetched', peer, request, answer }));
       cluster.send({ from: peer, to: this.region, arrive: back, lost });
     };
     cluster.send({ from: this.region, to: peer, arrive, lost });

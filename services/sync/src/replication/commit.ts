@@ -1,7 +1,7 @@
 import type { Dot, VersionVector } from '@meridian/causality';
 import { assert } from '@meridian/failure';
 import type { Entry } from '@meridian/replica';
-import type { Append } from './protocol.ts';
+import type { Append, StoredRecord } from './protocol.ts';
 
 export interface WritesOrigin {
   readonly kind: 'writes';
@@ -13,8 +13,20 @@ export interface MergeOrigin {
   readonly peer: string;
   /** What the clock becomes. */
   readonly applied: VersionVector;
-  /** Of a page; undefined for a delta. */
+  /** Of a page of a round; undefined for a delta, and for single keys. */
   readonly nextKey: string | undefined;
+  readonly isRepair: boolean;
+  /** The peer has not got its own log back yet. */
+  readonly isFromRecovering?: boolean;
+}
+
+/** Deletions that every member has seen leave the state; and the clock that a round brought without entries. */
+export interface CollectOrigin {
+  readonly kind: 'collect';
+  /** Of which nothing is left. */
+  readonly keys: readonly string[];
+  /** All entries without their deletions, while they have yet to be written. */
+  readonly left: readonly Entry[];
 }
 
 /**
@@ -25,12 +37,12 @@ export interface MergeOrigin {
  *    never claims a clock of which entries are missing.
  */
 export class Commit {
-  readonly origin: WritesOrigin | MergeOrigin;
+  readonly origin: WritesOrigin | MergeOrigin | CollectOrigin;
   readonly #appends: readonly Append[];
   readonly #sequences = new Map<number, number>();
   #sent = 0;
 
-  constructor(origin: WritesOrigin | MergeOrigin, appends: readonly Append[]) {
+  constructor(origin: WritesOrigin | MergeOrigin | CollectOrigin, appends: readonly Append[]) {
     assert(appends.length > 0, 'a commit has records');
     this.origin = origin;
     this.#appends = appends;
@@ -57,8 +69,8 @@ export class Commit {
     return this.#sequences.size === this.#appends.length;
   }
 
-  /** Entries with the sequences that the log gave them. */
-  *stored(): Iterable<{ readonly entry: Entry; readonly sequence: number }> {
-    for (const { id, record } of this.#appends) yield { entry: record.entry, sequence: this.#sequences.get(id) ?? 0 };
+  /** Records with the sequences that the log gave them. */
+  *stored(): Iterable<StoredRecord> {
+    for (const { id, record } of this.#appends) yield { record, sequence: this.#sequences.get(id) ?? 0 };
   }
 }

@@ -86,14 +86,15 @@ describe('write', () => {
     }
   });
 
-  test('a deletion is a version: a write that it did not see stays beside it', () => {
+  test('a deletion hides what it saw: a write that it did not see stays, and is what readers see', () => {
     const seen = writeVersion(emptyEntry(KEY), version(1, 'x'));
     const gone = writeVersion(seen, { ...version(2, ''), deleted: true });
     expect(gone.versions.map(({ deleted }) => deleted)).toEqual([true]);
     const elsewhere = { ...version(1, 'y'), dot: { actor: actors[1] as typeof actor, counter: 1 } };
     const both = mergeEntries(gone, writeVersion(seen, elsewhere));
     expect(both.versions).toHaveLength(2);
-    expect(isConflicted(both)).toBe(true);
+    expect(isConflicted(both)).toBe(false);
+    expect(winnerOf(both)?.value.toString()).toBe('y');
     // What the deletion saw does not come back.
     expect(mergeEntries(both, seen).versions).toHaveLength(2);
   });

@@ -1,4 +1,4 @@
-import { type Dot, VersionVector } from '@meridian/causality';
+import { type Dot, formatDot, VersionVector } from '@meridian/causality';
 import { assert, Failure } from '@meridian/failure';
 import { compareDots, type Entry, hasSameContent, type Version } from '@meridian/replica';
 
@@ -42,25 +42,46 @@ export function writeVersion(entry: Entry, version: Version, seen: VersionVector
   return { key: entry.key, versions, context: entry.context.merge(seen).merge(own) };
 }
 
+/**
+ * All versions of both, whatever their contexts say: for two states that claim to have seen the same and differ. What
+ * was superseded may come back as a conflict; nothing that was kept anywhere is lost.
+ * @throws Failure DATA_LOSS / DOT_REUSED as {@link mergeEntries}
+ */
+export function uniteEntries(a: Entry, b: Entry): Entry {
+  const merged = new Map<string, Version>(a.versions.map((version) => [formatDot(version.dot), version]));
+  for (const version of b.versions) {
+    const own = merged.get(formatDot(version.dot));
+    if (own !== undefined) requireSameEvent(a.key, own, version);
+    else merged.set(formatDot(version.dot), version);
+  }
+  const versions = [...merged.values()].sort((x, y) => compareDots(x.dot, y.dot));
+  return { key: a.key, versions, context: a.context.merge(b.context) };
+}
+
 /** Equal as values of the algebra: same events seen, same versions left. */
 export function isSameState(a: Entry, b: Entry): boolean {
+  return hasSameVersions(a, b) && a.context.compare(b.context) === 'equal';
+}
+
+/** The same versions are left, whatever else was seen. */
+export function hasSameVersions(a: Entry, b: Entry): boolean {
   return (
     a.key === b.key &&
     a.versions.length === b.versions.length &&
-    a.versions.every((version, i) => compareDots(version.dot, (b.versions[i] as Version).dot) === 0) &&
-    a.context.compare(b.context) === 'equal'
+    a.versions.every((version, i) => compareDots(version.dot, (b.versions[i] as Version).dot) === 0)
   );
 }
 
-/** An upper bound of the encoded size, close enough to fill messages by. */
+/** An upper bound of the encoded size without the context, close enough to fill messages by. */
 export function entryBytes(entry: Entry): number {
-  const versions = entry.versions.reduce((sum, { value }) => sum + value.length + VERSION_OVERHEAD_BYTES, 0);
-  return entry.key.length + versions + entry.context.size * VECTOR_ENTRY_BYTES_MAX + ENTRY_OVERHEAD_BYTES;
+  let bytes = entry.key.length + ENTRY_OVERHEAD_BYTES;
+  for (const { value, extension } of entry.versions)
+    bytes += value.length + (extension?.length ?? 0) + VERSION_OVERHEAD_BYTES;
+  return bytes;
 }
 
-/** `region@epoch=n,` with a region of 63 and a counter of 16 characters. */
-export const VECTOR_ENTRY_BYTES_MAX = 98;
-const VERSION_OVERHEAD_BYTES = VECTOR_ENTRY_BYTES_MAX + 32;
+/** Dot, time, author: most versions need less. */
+const VERSION_OVERHEAD_BYTES = 130;
 const ENTRY_OVERHEAD_BYTES = 16;
 
 function versionAt(entry: Entry, dot: Dot): Version | undefined {

@@ -17,6 +17,8 @@ export interface FetchScheduleOptions {
   /** Of one page. */
   readonly bytesMax: number;
   readonly random: Random;
+  /** Of the asker's membership. */
+  readonly generation: number;
 }
 
 /** One round: pages of what was missing when it began. */
@@ -24,8 +26,11 @@ interface Round {
   readonly startVector: VersionVector;
   /** The peer's clock at the first page: later pages show what was there then, or newer. */
   firstVector: VersionVector | undefined;
+  /** When it was sent. */
+  firstSentAtMs: number;
   afterKey: string;
   isTainted: boolean;
+  readonly isRepair: boolean;
 }
 
 /**
@@ -44,6 +49,8 @@ export class FetchSchedule {
   #isDueAgain = false;
   #failures = 0;
   #waitsUntilMs = 0;
+  #repairs = false;
+  #completedAtMs = 0;
 
   constructor(options: FetchScheduleOptions) {
     this.peer = options.peer;
@@ -58,28 +65,59 @@ export class FetchSchedule {
     return this.#failures > 0;
   }
 
-  /** Ask now, or right after the round that is under way: it may have begun too early. */
-  hasten(nowMs: number): void {
+  /** End of the last complete round, by the clock that rounds are started by; 0 for never. */
+  get completedAtMs(): number {
+    return this.#completedAtMs;
+  }
+
+  /** Of the first page. */
+  get firstSentAtMs(): number {
+    return this.#round?.firstSentAtMs ?? 0;
+  }
+
+  get isRepair(): boolean {
+    return this.#round?.isRepair === true;
+  }
+
+  /** Ask at `atMs`, or right after the round that is under way: it may have begun too early. */
+  hasten(atMs: number): void {
     if (this.#round !== undefined) this.#isDueAgain = true;
-    else this.#dueMs = Math.min(this.#dueMs, Math.max(nowMs, this.#waitsUntilMs));
+    else this.#dueMs = Math.min(this.#dueMs, Math.max(atMs, this.#waitsUntilMs));
+  }
+
+  /** The next round asks for everything. */
+  repair(nowMs: number): void {
+    this.#repairs = true;
+    this.hasten(nowMs);
+  }
+
+  /** A request for single keys, beside any round. */
+  requestKeys(vector: VersionVector, keys: readonly string[]): FetchRequest {
+    const { region, bytesMax, generation } = this.#options;
+    return { region, generation, vector, afterKey: '', bytesMax, keys, isRepair: false, isAway: false };
   }
 
   /** The first request of a round that is due. */
   start(nowMs: number, vector: VersionVector): FetchRequest | undefined {
     if (this.#round !== undefined || nowMs < this.#dueMs) return undefined;
-    this.#round = { startVector: vector, firstVector: undefined, afterKey: '', isTainted: false };
+    const begin = { startVector: vector, firstVector: undefined, firstSentAtMs: 0, afterKey: '', isTainted: false };
+    this.#round = { ...begin, isRepair: this.#repairs };
     this.#isDueAgain = false;
+    this.#repairs = false;
     return this.#request(this.#round);
   }
 
   /** @returns whether the page may be applied; if not the round is to be failed. */
-  accepts(answer: FetchAnswer): boolean {
+  accepts(request: FetchRequest, answer: FetchAnswer): boolean {
     const round = this.#round;
-    if (round === undefined) return false;
+    if (round === undefined || request.afterKey !== round.afterKey) return false;
     const isRegular =
       (round.firstVector === undefined || answer.vector.dominates(round.firstVector)) &&
       (answer.nextKey === '' || answer.nextKey > round.afterKey);
-    if (isRegular) round.firstVector ??= answer.vector;
+    if (isRegular && round.firstVector === undefined) {
+      round.firstVector = answer.vector;
+      round.firstSentAtMs = answer.sentAtMs;
+    }
     return isRegular;
   }
 
@@ -103,10 +141,17 @@ export class FetchSchedule {
     }
     this.#round = undefined;
     this.#failures = 0;
+    this.#completedAtMs = nowMs;
     this.#waitsUntilMs = round.isTainted ? nowMs + TAINTED_WAIT_MS : nowMs;
     this.#dueMs = nowMs + this.#options.intervalMs;
     if (this.#isDueAgain) this.hasten(nowMs);
     return round.firstVector;
+  }
+
+  /** The peer does not hear this region: it is asked as often as one that answers. */
+  refused(nowMs: number): void {
+    this.#round = undefined;
+    this.#dueMs = nowMs + this.#options.intervalMs;
   }
 
   failed(nowMs: number): void {
@@ -121,6 +166,10 @@ export class FetchSchedule {
       vector: round.startVector,
       afterKey: round.afterKey,
       bytesMax: this.#options.bytesMax,
+      generation: this.#options.generation,
+      keys: [],
+      isRepair: round.isRepair,
+      isAway: false,
     };
   }
 }

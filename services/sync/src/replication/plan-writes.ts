@@ -1,11 +1,11 @@
-import { type Dot, type Timestamp, VersionVector } from '@meridian/causality';
+import type { Dot, Timestamp, VersionVector } from '@meridian/causality';
 import { Failure } from '@meridian/failure';
-import { type Entry, isConflicted, type Version, winnerOf } from '@meridian/replica';
-import { emptyEntry, entryBytes, writeVersion } from './dotted-causal-container.ts';
+import { type Entry, isConflicted, VERSIONS_MAX, type Version, winnerOf } from '@meridian/replica';
+import { entryBytes, writeVersion } from './dotted-causal-container.ts';
 import type { NodeClock } from './node-clock.ts';
 import type { Cause, Change } from './protocol.ts';
 import type { View } from './view.ts';
-import type { WorkQueue } from './work-queue.ts';
+import type { WorkQueue, WriteWork } from './work-queue.ts';
 
 /** Of one value. A manifest with the largest alphabet has 50 KB. */
 export const VALUE_BYTES_MAX = 96 * 1024;
@@ -14,7 +14,7 @@ export const ENTRY_BYTES_MAX = 768 * 1024;
 /** Keys of a region's view, all of which are in memory. */
 export const ENTRIES_MAX = 10_000;
 /** One group: as many records as are worth a common delta, which must fit into a message. */
-export const GROUP_WRITES_MAX = 64;
+export const GROUP_WRITES_MAX = 128;
 const GROUP_BYTES_MAX = 256 * 1024;
 
 export interface WriteSources {
@@ -22,6 +22,12 @@ export interface WriteSources {
   readonly clock: NodeClock;
   readonly timestamp: () => Timestamp;
   readonly newEpoch: () => bigint;
+  /** A vector as it is meant, from one as it travels. */
+  readonly inward: (vector: VersionVector) => VersionVector;
+  /** What the first write of this life has to say about the lives before it. */
+  readonly first: () => WriteWork | undefined;
+  /** @throws Failure VECTOR_FULL when a new actor would be one too many. */
+  readonly requireRoom: () => void;
 }
 
 export interface PlannedWrite {
@@ -41,65 +47,103 @@ export interface WritesPlan {
 
 /** Takes the writes at the head of the queue, of different keys, as one group. Nothing happens to the clock yet. */
 export function planWrites(queue: WorkQueue, sources: WriteSources): WritesPlan {
-  const writes = new Map<string, PlannedWrite>();
-  const unchanged: WritesPlan['unchanged'][number][] = [];
-  const refused: WritesPlan['refused'][number][] = [];
-  let { clock } = sources;
-  let bytes = 0;
-  let added = 0;
-  for (let work = queue.first(); work?.kind === 'write'; work = queue.first()) {
-    const { id, change } = work;
-    const existing = sources.view.get(change.key);
-    if (writes.size >= GROUP_WRITES_MAX || writes.has(change.key)) break;
-    if (writes.size > 0 && bytes + sizeAfter(existing, change) > GROUP_BYTES_MAX) break;
+  const group = new Group(sources);
+  for (let work = queue.first(); work?.kind === 'write' && group.hasRoomFor(work); work = queue.first()) {
     queue.shift();
+    group.take(work);
+  }
+  return group;
+}
+
+class Group implements WritesPlan {
+  readonly unchanged: WritesPlan['unchanged'][number][] = [];
+  readonly refused: WritesPlan['refused'][number][] = [];
+  readonly #sources: WriteSources;
+  readonly #writes = new Map<string, PlannedWrite>();
+  #clock: NodeClock;
+  #bytes = 0;
+  #added = 0;
+
+  constructor(sources: WriteSources) {
+    this.#sources = sources;
+    this.#clock = sources.clock;
+  }
+
+  get writes(): readonly PlannedWrite[] {
+    return [...this.#writes.values()];
+  }
+
+  hasRoomFor({ change }: WriteWork): boolean {
+    if (this.#writes.size === 0) return true;
+    const existing = this.#sources.view.get(change.key);
+    const bytes = (existing === undefined ? 0 : entryBytes(existing)) + (change.value?.length ?? 0);
+    return (
+      this.#writes.size < GROUP_WRITES_MAX && !this.#writes.has(change.key) && this.#bytes + bytes <= GROUP_BYTES_MAX
+    );
+  }
+
+  take(work: WriteWork): void {
+    const { id, change } = work;
+    const existing = this.#sources.view.get(change.key);
     if (isUnneeded(existing, change)) {
-      unchanged.push({ id, by: existing && winnerOf(existing) });
-      continue;
+      this.unchanged.push({ id, by: existing && winnerOf(existing) });
+      return;
     }
     try {
-      if (existing === undefined && sources.view.size + added >= ENTRIES_MAX) throw stateFull();
-      const planned = planWrite(change, existing ?? emptyEntry(change.key), { ...sources, clock });
-      const write = { id, cause: work.cause, ...planned };
-      clock = clock.wrote(write.dot);
-      bytes += entryBytes(write.entry);
-      if (existing === undefined) added++;
-      writes.set(change.key, write);
+      if (this.#clock.lineage.actor === undefined) this.#begin(change.key);
+      this.#plan(work);
     } catch (error) {
-      refused.push({ id, failure: Failure.from(error) });
+      this.refused.push({ id, failure: Failure.from(error) });
     }
   }
-  return { writes: [...writes.values()], unchanged, refused };
+
+  /** A life that writes says first how far its earlier lives went: with this event they leave the vectors. */
+  #begin(key: string): void {
+    this.#sources.requireRoom();
+    const first = this.#sources.first();
+    if (first !== undefined && first.change.key !== key) this.#plan(first);
+  }
+
+  #plan({ id, change, cause }: WriteWork): void {
+    const { view } = this.#sources;
+    const isNew = view.get(change.key) === undefined;
+    if (isNew && view.size + this.#added >= ENTRIES_MAX) throw stateFull();
+    const { entry, dot } = planWrite(change, view.at(change.key), { ...this.#sources, clock: this.#clock });
+    this.#clock = this.#clock.wrote(dot);
+    this.#bytes += entryBytes(entry);
+    if (isNew) this.#added++;
+    this.#writes.set(change.key, { id, cause, entry, dot });
+  }
 }
 
 function planWrite(change: Change, before: Entry, sources: WriteSources): Pick<PlannedWrite, 'entry' | 'dot'> {
-  const value = change.value ?? new Uint8Array(0);
+  const { key, author, value = new Uint8Array(0) } = change;
   if (value.length > VALUE_BYTES_MAX)
-    throw tooLarge(`${change.key}: ${value.length} bytes, at most ${VALUE_BYTES_MAX} are taken`);
+    throw tooLarge(`${key}: ${value.length} bytes, at most ${VALUE_BYTES_MAX} are taken`);
   const dot = sources.clock.nextDot(sources.newEpoch);
-  const { author } = change;
+  const seen = change.seen === undefined ? before.context : sources.inward(change.seen);
+  if (seen.contains(dot))
+    throw new Failure('INVALID_ARGUMENT', `the context of ${key} contains events that have not happened yet`, {
+      reason: 'CONTEXT_INVALID',
+    });
   const version = {
     ...{ dot, hlc: sources.timestamp(), value, deleted: change.value === undefined },
     ...(author !== undefined && { author }),
   };
-  const entry = writeVersion(before, version, change.seen ?? before.context);
-  if (entryBytes(entry) > ENTRY_BYTES_MAX || entry.context.size > VersionVector.ENTRIES_MAX)
-    throw tooLarge(`${change.key} would hold too many versions: resolve its conflict`);
+  const entry = writeVersion(before, version, seen);
+  if (entryBytes(entry) > ENTRY_BYTES_MAX || entry.versions.length > VERSIONS_MAX)
+    throw tooLarge(`${key} would hold too many versions: resolve its conflict`);
   return { entry, dot };
 }
 
 function isUnneeded(existing: Entry | undefined, change: Change): boolean {
-  if (existing === undefined) return change.value === undefined;
+  const winner = existing && winnerOf(existing);
+  if (existing === undefined || winner === undefined) return change.value === undefined;
   if (change.when === 'absent') return true;
-  const winner = winnerOf(existing);
   // A write that repeats the winner of a conflict ends the conflict.
-  if (winner === undefined || isConflicted(existing)) return false;
+  if (isConflicted(existing)) return false;
   if (change.value === undefined) return winner.deleted;
   return !winner.deleted && Buffer.compare(winner.value, change.value) === 0;
-}
-
-function sizeAfter(existing: Entry | undefined, change: Change): number {
-  return (existing === undefined ? 0 : entryBytes(existing)) + (change.value?.length ?? 0);
 }
 
 function stateFull(): Failure {

@@ -1,41 +1,50 @@
 import { compareTimestamps, TIMESTAMP_ZERO, type Timestamp, VersionVector } from '@meridian/causality';
-import type { Lineage } from './node-clock.ts';
-import type { StoredRecord } from './protocol.ts';
+import type { Entry } from '@meridian/replica';
+import { META_KEY, type Meta, type StoredRecord } from './protocol.ts';
 
 /** What a log says of the region's state. */
 export interface RecoveredLog {
-  readonly records: readonly StoredRecord[];
+  /** Contexts hold what each key had seen beyond {@link vector}. */
+  readonly entries: readonly { readonly entry: Entry; readonly sequence: number }[];
   readonly vector: VersionVector;
-  readonly lineage: Lineage;
-  /** Highest timestamp of all versions: the region's clock goes on from there, whatever the wall says. */
-  readonly lastTimestamp: Timestamp;
+  readonly meta: Meta;
+  /** Of the meta record; 0 for none. */
+  readonly metaSequence: number;
 }
+
+export const NO_META: Meta = { lastTimestamp: TIMESTAMP_ZERO, collected: VersionVector.EMPTY, generation: 0 };
 
 /**
  * Reads the last record of every key, in any order.
  *
- * 1. The vector is the join of the clocks in the records, not of the entries' contexts: a batch from a peer that was
- *    interrupted left contexts that promise more than was applied.
- * 2. The writer is the one of the newest record; its counter the highest among its records. One record that cannot be
- *    read (`isComplete` false) may have held any of it: then nothing is taken for seen, everything is asked for again,
- *    and the lineage ends (a reused dot would silently lose acknowledged writes).
+ * 1. The vector is the join of the clocks in the records and of their writers' own events, not of the entries' contexts:
+ *    a batch from a peer that was interrupted left contexts that promise more than was applied.
+ * 2. One record that cannot be read (`isComplete` false) may have held anything: then nothing is taken for seen but what
+ *    each key had seen for itself, and everything is asked for again. Whether deletions were collected is not known
+ *    either: whoever lacks anything gets whole ranges.
+ * 3. The region's time goes on from the highest timestamp of all, whatever the wall says.
  */
 export function recoverLog(records: readonly StoredRecord[], isComplete: boolean): RecoveredLog {
-  let newest: StoredRecord | undefined;
-  for (const stored of records) if (newest === undefined || stored.sequence > newest.sequence) newest = stored;
-  const actor = isComplete ? newest?.record.lineage.actor : undefined;
   let vector = VersionVector.EMPTY;
-  let counter = 0;
-  let lastTimestamp = TIMESTAMP_ZERO;
-  for (const { record } of records) {
-    if (isComplete) vector = vector.merge(record.clock);
-    if (actor !== undefined && record.lineage.actor === actor) counter = Math.max(counter, record.lineage.counter);
-    for (const { hlc } of record.entry.versions) if (compareTimestamps(hlc, lastTimestamp) > 0) lastTimestamp = hlc;
+  let last: Timestamp = TIMESTAMP_ZERO;
+  const entries: { entry: Entry; sequence: number }[] = [];
+  let meta: (StoredRecord & { readonly record: { readonly meta?: Meta } }) | undefined;
+  for (const stored of records) {
+    const { entry, clock, lineage } = stored.record;
+    const own = lineage.actor === undefined ? clock : clock.merge(VersionVector.of([[lineage.actor, lineage.counter]]));
+    vector = vector.merge(own);
+    if (stored.record.key === META_KEY) meta = stored;
+    if (entry === undefined) continue;
+    for (const { hlc } of entry.versions) if (compareTimestamps(hlc, last) > 0) last = hlc;
+    entries.push({ entry: { ...entry, context: entry.context.merge(own) }, sequence: stored.sequence });
   }
-  return { records, vector: withOwn(vector, { actor, counter }), lineage: { actor, counter }, lastTimestamp };
-}
-
-/** The own event of a record is not in its clock: it was not durable yet. */
-function withOwn(vector: VersionVector, { actor, counter }: Lineage): VersionVector {
-  return actor === undefined || counter === 0 ? vector : vector.merge(VersionVector.of([[actor, counter]]));
+  const known = meta?.record.meta ?? NO_META;
+  const lastTimestamp = compareTimestamps(known.lastTimestamp, last) > 0 ? known.lastTimestamp : last;
+  const collected = isComplete ? known.collected : vector;
+  return {
+    entries,
+    vector: isComplete ? vector : VersionVector.EMPTY,
+    meta: { ...known, lastTimestamp, collected },
+    metaSequence: meta?.sequence ?? 0,
+  };
 }

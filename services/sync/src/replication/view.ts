@@ -1,10 +1,13 @@
-import type { VersionVector } from '@meridian/causality';
+import { VersionVector } from '@meridian/causality';
 import { assert } from '@meridian/failure';
-import type { Entry } from '@meridian/replica';
+import { type Entry, isConflicted } from '@meridian/replica';
 import { entryBytes } from './dotted-causal-container.ts';
+import { StateDigest } from './state-digest.ts';
 
 interface Slot {
-  readonly entry: Entry;
+  readonly versions: Entry['versions'];
+  /** What the key has seen beyond the clock. */
+  readonly beyond: VersionVector;
   readonly sequence: number;
 }
 
@@ -12,18 +15,45 @@ interface Slot {
  * The durable state: what readers see, by key.
  *
  * 1. Holds only what the log has, with the sequence of the log's message.
- * 2. Keys are kept in order, so that a fetch can go on after the last key it got.
+ * 2. The context of every key is the clock, joined with what this key alone has seen beyond it (DottedDB's strip and
+ *    fill): a key that is absent has the clock as its context.
+ * 3. Keys are kept in order, so that a fetch can go on after the last key it got.
  */
 export class View {
   readonly #slots = new Map<string, Slot>();
   readonly #keys: string[] = [];
+  readonly #digest = new StateDigest();
+  /** Keys with something beyond the clock, as far as it was looked at. */
+  readonly #beyond = new Set<string>();
+  /** Keys with a deletion, or of which nothing is left. */
+  readonly #deletions = new Set<string>();
+  readonly #conflicts = new Set<string>();
+  #clock = VersionVector.EMPTY;
 
   get size(): number {
     return this.#slots.size;
   }
 
+  /** Joined by whatever has been applied completely. */
+  set clock(clock: VersionVector) {
+    if (clock === this.#clock) return;
+    this.#clock = clock;
+    for (const key of this.#beyond) {
+      const slot = this.#slots.get(key) as Slot;
+      if (!clock.dominates(slot.beyond)) continue;
+      this.#slots.set(key, { ...slot, beyond: VersionVector.EMPTY });
+      this.#beyond.delete(key);
+    }
+  }
+
   get(key: string): Entry | undefined {
-    return this.#slots.get(key)?.entry;
+    const slot = this.#slots.get(key);
+    return slot && this.#filled(key, slot);
+  }
+
+  /** The entry, or an absent one that has seen what the region has. */
+  at(key: string): Entry {
+    return this.get(key) ?? { key, versions: [], context: this.#clock };
   }
 
   /** Of the key's last message in the log; 0 for none. */
@@ -33,33 +63,97 @@ export class View {
 
   /** By key. */
   *entries(): Iterable<Entry> {
-    for (const key of this.#keys) yield (this.#slots.get(key) as Slot).entry;
+    for (const key of this.#keys) yield this.#filled(key, this.#slots.get(key) as Slot);
   }
 
+  /** Keys with a deletion, or of which nothing is left, that have seen nothing beyond the clock. */
+  *collectable(): Iterable<Entry> {
+    for (const key of this.#deletions)
+      if (!this.#beyond.has(key)) yield this.#filled(key, this.#slots.get(key) as Slot);
+  }
+
+  /** Entries that have seen something beyond the clock. */
+  *ahead(): Iterable<Entry> {
+    for (const key of this.#beyond) yield this.#filled(key, this.#slots.get(key) as Slot);
+  }
+
+  get conflicts(): number {
+    return this.#conflicts.size;
+  }
+
+  /** '' while a version is beyond the clock: then the state is more than the clock says. */
+  get digest(): string {
+    for (const key of this.#beyond)
+      if ((this.#slots.get(key) as Slot).versions.some(({ dot }) => !this.#clock.contains(dot))) return '';
+    return this.#digest.toString();
+  }
+
+  /** Whatever the clock says. */
+  get digestOfAll(): string {
+    return this.#digest.toString();
+  }
+
+  /** @param entry its context holds at least what the key has seen beyond the clock */
   put(entry: Entry, sequence: number): void {
-    const before = this.#slots.get(entry.key);
+    const { key, versions } = entry;
+    const before = this.#slots.get(key);
     assert(before === undefined || sequence > before.sequence, 'the log goes on');
-    if (before === undefined) this.#keys.splice(this.#position(entry.key), 0, entry.key);
-    this.#slots.set(entry.key, { entry, sequence });
+    if (before === undefined) this.#keys.splice(this.#position(key), 0, key);
+    else this.#digest.toggle(this.#filled(key, before));
+    this.#digest.toggle(entry);
+    const beyond = without(entry.context, this.#clock);
+    this.#slots.set(key, { versions, beyond, sequence });
+    mark(this.#beyond, key, beyond.size > 0);
+    mark(this.#deletions, key, versions.length === 0 || versions.some(({ deleted }) => deleted));
+    mark(this.#conflicts, key, isConflicted(entry));
   }
 
-  /** Entries that `seen` does not cover, from the key after `afterKey` on: at least one, at most about `bytesMax`. */
+  delete(key: string): void {
+    const slot = this.#slots.get(key);
+    if (slot === undefined) return;
+    this.#digest.toggle(this.#filled(key, slot));
+    this.#slots.delete(key);
+    this.#keys.splice(this.#position(key), 1);
+    for (const marks of [this.#beyond, this.#deletions, this.#conflicts]) marks.delete(key);
+  }
+
+  /** The entry as the log keeps it: its context holds only what the record's clock does not. */
+  stripped(entry: Entry, clock: VersionVector): Entry {
+    return { ...entry, context: without(entry.context, clock) };
+  }
+
+  /** Keys from the one after `afterKey` up to `untilKey`; '' for to the end. */
+  *keysBetween(afterKey: string, untilKey: string): Iterable<string> {
+    for (let i = this.#position(afterKey); i < this.#keys.length; i++) {
+      const key = this.#keys[i] as string;
+      if (untilKey !== '' && key > untilKey) return;
+      if (key !== afterKey) yield key;
+    }
+  }
+
+  /** Entries with an event that `seen` does not contain, from the key after `afterKey` on: at least one, about `bytesMax`. */
   missingFrom(
-    seen: VersionVector,
+    seen: VersionVector | undefined,
     afterKey: string,
     bytesMax: number,
   ): { readonly entries: readonly Entry[]; readonly nextKey: string } {
     const entries: Entry[] = [];
     let bytes = 0;
-    for (let i = this.#position(afterKey); i < this.#keys.length; i++) {
-      const entry = this.get(this.#keys[i] as string) as Entry;
-      if (entry.key === afterKey || seen.dominates(entry.context)) continue;
+    for (const key of this.keysBetween(afterKey, '')) {
+      const slot = this.#slots.get(key) as Slot;
+      if (seen !== undefined && slot.versions.every(({ dot }) => seen.contains(dot))) continue;
+      const entry = this.#filled(key, slot);
       bytes += entryBytes(entry);
       const last = entries.at(-1);
       if (last !== undefined && bytes > bytesMax) return { entries, nextKey: last.key };
       entries.push(entry);
     }
     return { entries, nextKey: '' };
+  }
+
+  #filled(key: string, { versions, beyond }: Slot): Entry {
+    const context = beyond.size === 0 ? this.#clock : this.#clock.merge(beyond);
+    return { key, versions, context };
   }
 
   /** Index of the first key that is not before `key`. */
@@ -72,4 +166,15 @@ export class View {
     }
     return low;
   }
+}
+
+/** What `vector` contains and `other` does not. */
+function without(vector: VersionVector, other: VersionVector): VersionVector {
+  if (vector === other || other.dominates(vector)) return VersionVector.EMPTY;
+  return VersionVector.of([...vector.entries()].filter(([actor, counter]) => other.counterOf(actor) < counter));
+}
+
+function mark(marks: Set<string>, key: string, isMarked: boolean): void {
+  if (isMarked) marks.add(key);
+  else marks.delete(key);
 }

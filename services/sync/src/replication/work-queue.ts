@@ -1,4 +1,4 @@
-import type { Cause, Change, Delta, FetchAnswer } from './protocol.ts';
+import type { Cause, Change, Delta, FetchAnswer, FetchRequest } from './protocol.ts';
 
 /** Local writes that wait for the log. */
 export const WRITES_WAITING_MAX = 1_024;
@@ -22,6 +22,7 @@ export interface DeltaWork {
 export interface PageWork {
   readonly kind: 'page';
   readonly peer: string;
+  readonly request: FetchRequest;
   readonly answer: FetchAnswer;
   readonly cause?: Cause;
 }

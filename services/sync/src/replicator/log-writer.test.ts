@@ -11,7 +11,11 @@ import type { Appended, AppendOptions, StateLog } from './ports.ts';
 const dot = { actor: actorId('beijing', 1n), counter: 1 };
 const version = { dot, hlc: { wallMs: 1, logical: 0 }, value: Buffer.from('v'), deleted: false };
 const entry = { key: 'label/a', versions: [version], context: VersionVector.of([[dot.actor, 1]]) };
-const append: Append = { id: 1, record: { entry, lineage: dot, clock: VersionVector.EMPTY }, expectedSequence: 0 };
+const append: Append = {
+  id: 1,
+  record: { key: entry.key, entry, lineage: dot, clock: VersionVector.EMPTY },
+  expectedSequence: 0,
+};
 
 /** A log that answers as the script says. */
 class ScriptedLog implements StateLog {
@@ -33,6 +37,14 @@ class ScriptedLog implements StateLog {
     const answer = this.#answers.shift();
     if (answer === undefined || answer instanceof Failure) throw answer ?? new Failure('INTERNAL', 'no answer left');
     return answer;
+  }
+
+  forget(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  clear(): Promise<void> {
+    return Promise.resolve();
   }
 
   last(): Promise<StoredRecord | undefined> {

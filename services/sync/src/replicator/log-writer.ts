@@ -1,10 +1,10 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { VersionVector } from '@meridian/causality';
-import { EntrySchema } from '@meridian/contracts/state';
+import { LogRecordSchema } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
-import { type Entry, encodeEntry } from '@meridian/replica';
 import { backoffMs, type Clock, type Logger, type Random } from '@meridian/runtime';
-import type { Append } from '../replication/protocol.ts';
+import { encodeLogRecord } from '../codec/replication-codec.ts';
+import type { Append, LogRecord } from '../replication/protocol.ts';
 import type { SyncMetrics } from './metrics.ts';
 import type { Appended, StateLog } from './ports.ts';
 
@@ -48,7 +48,7 @@ export class LogWriter {
         return undefined;
       }
       metrics.appendRetried(result.reason);
-      const { key } = append.record.entry;
+      const { key } = append.record;
       logger.warn({ err: result, key, attempt }, 'the state log did not take a record; trying again');
       await clock.sleep(backoffMs(attempt, RETRY, random), stopped).catch(() => undefined);
     }
@@ -62,23 +62,23 @@ export class LogWriter {
     } catch (error) {
       const failure = Failure.from(error);
       if (failure.reason !== 'WRONG_SEQUENCE') return failure;
-      return this.#ownAfterAll(record.entry, messageId).catch(Failure.from);
+      return this.#ownAfterAll(record, messageId).catch(Failure.from);
     }
   }
 
-  async #ownAfterAll(entry: Entry, messageId: string): Promise<Appended> {
-    const last = await this.#options.log.last(entry.key);
-    if (last !== undefined && isSameEntry(last.record.entry, entry))
+  async #ownAfterAll(record: LogRecord, messageId: string): Promise<Appended> {
+    const last = await this.#options.log.last(record.key);
+    if (last !== undefined && isSameRecord(last.record, record))
       return { sequence: last.sequence, event: { id: messageId, vector: VersionVector.EMPTY } };
     throw new Failure(
       'FAILED_PRECONDITION',
-      `another writer has appended to ${entry.key}: only one sync service may write a region's state log`,
+      `another writer has appended to ${record.key}: only one sync service may write a region's state log`,
       { reason: 'ANOTHER_WRITER' },
     );
   }
 }
 
-function isSameEntry(a: Entry, b: Entry): boolean {
-  const bytes = (entry: Entry) => toBinary(EntrySchema, create(EntrySchema, encodeEntry(entry)));
+function isSameRecord(a: LogRecord, b: LogRecord): boolean {
+  const bytes = (record: LogRecord) => toBinary(LogRecordSchema, create(LogRecordSchema, encodeLogRecord(record)));
   return Buffer.compare(bytes(a), bytes(b)) === 0;
 }

@@ -1,5 +1,5 @@
 import type { VersionVector } from '@meridian/causality';
-import { type Entry, isConflicted } from '@meridian/replica';
+import type { Entry } from '@meridian/replica';
 import { attributeNames } from '@meridian/runtime';
 import type { Counter, Meter } from '@opentelemetry/api';
 import type { AlarmReason, Event } from '../replication/protocol.ts';
@@ -37,7 +37,9 @@ export class SyncMetrics {
   }
 
   /** Gauges, read when they are asked for. */
-  observe(read: () => { readonly entries: Iterable<Entry>; readonly vector: VersionVector }): void {
+  observe(
+    read: () => { readonly entries: Iterable<Entry>; readonly vector: VersionVector; readonly conflicts: number },
+  ): void {
     const entries = this.#meter.createObservableGauge('meridian.sync.entries', { description: 'Keys of the state' });
     const conflicts = this.#meter.createObservableGauge('meridian.sync.conflicts', {
       description: 'Keys whose concurrent versions differ',
@@ -50,7 +52,7 @@ export class SyncMetrics {
         const now = read();
         const all = [...now.entries];
         result.observe(entries, all.length);
-        result.observe(conflicts, all.filter(isConflicted).length);
+        result.observe(conflicts, now.conflicts);
         result.observe(vector, now.vector.size);
       },
       [entries, conflicts, vector],

@@ -1,4 +1,12 @@
-import type { Cause, Delta, FetchAnswer, FetchRequest, LogRecord, StoredRecord } from '../replication/protocol.ts';
+import type {
+  Cause,
+  Delta,
+  FetchAnswer,
+  FetchRequest,
+  Head,
+  LogRecord,
+  StoredRecord,
+} from '../replication/protocol.ts';
 
 /** The region's durable log: the last record of every key. */
 export interface StateLog {
@@ -9,6 +17,10 @@ export interface StateLog {
    * @throws Failure ABORTED / WRONG_SEQUENCE; any retryable one leaves open whether it was stored.
    */
   append(record: LogRecord, options: AppendOptions): Promise<Appended>;
+  /** Removes the key's messages up to the sequence. @throws Failure UNAVAILABLE, to be tried again. */
+  forget(key: string, sequence: number): Promise<void>;
+  /** Removes everything: the region begins anew. @throws Failure UNAVAILABLE, to be tried again. */
+  clear(): Promise<void>;
   /** @throws Failure DATA_LOSS when it cannot be read. */
   last(key: string): Promise<StoredRecord | undefined>;
 }
@@ -31,4 +43,11 @@ export interface Peers {
   fetch(peer: string, request: FetchRequest): Promise<{ readonly answer: FetchAnswer; readonly cause: Cause }>;
   /** At most once: what is lost is found missing by the next delta or fetch. */
   publish(delta: Delta, causes: readonly Cause[]): void;
+  publishHead(head: Head): void;
+}
+
+/** Beside the log, on another disk if there is one: whether the log ever had records. An empty log is lost, or new. */
+export interface LogMarker {
+  isSet(): Promise<boolean>;
+  set(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { VersionVector } from '@meridian/causality';
 import { assert, Failure } from '@meridian/failure';
 import type { Entry } from '@meridian/replica';
-import { backoffMs, type Clock, type Component, type Logger, type Random, type Timer } from '@meridian/runtime';
+import type { Clock, Component, Logger, Random, Timer } from '@meridian/runtime';
 import type {
   Append,
   Cause,
@@ -9,6 +9,7 @@ import type {
   Delta,
   FetchAnswer,
   FetchRequest,
+  Head,
   Input,
   Now,
   Output,
@@ -16,9 +17,11 @@ import type {
 } from '../replication/protocol.ts';
 import { recoverLog } from '../replication/state-log.ts';
 import { StateMachine } from '../replication/state-machine.ts';
+import type { RegionSyncStatus } from '../replication/status.ts';
+import { LogKeeper } from './log-keeper.ts';
 import { LogWriter } from './log-writer.ts';
 import type { SyncMetrics } from './metrics.ts';
-import type { Peers, StateLog } from './ports.ts';
+import type { LogMarker, Peers, StateLog } from './ports.ts';
 import { type Update, Watch } from './watch.ts';
 
 export interface ReplicatorOptions {
@@ -32,14 +35,15 @@ export interface ReplicatorOptions {
   readonly metrics: SyncMetrics;
   readonly fetchIntervalMs: number;
   readonly driftMaxMs: number;
+  readonly headIntervalMs: number;
+  /** Beside the log: whether it ever had records. */
+  readonly marker: LogMarker;
   /** The state log is not ours any more: the process must end. */
   readonly onFatal: (failure: Failure) => void;
 }
 
 /** Due fetches are looked for this often. */
 const TICK_MS = 100;
-const RETRY = { initialMs: 20, maxMs: 1_000 };
-const RECOVER_ATTEMPTS_MAX = 20;
 /** Streams to the services of one region. */
 export const WATCHES_MAX = 256;
 
@@ -62,19 +66,27 @@ export class Replicator implements Component {
   readonly #listeners = new Set<() => void>();
   #machine: StateMachine | undefined;
   readonly #writer: LogWriter;
+  readonly #keeper: LogKeeper;
   #ids = 0;
   #tick: Timer | undefined;
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
     this.#writer = new LogWriter(options);
+    this.#keeper = new LogKeeper(options, this.#stopped.signal);
   }
 
   /** Reads the log. @throws Failure UNAVAILABLE when it cannot be read. */
   async start(): Promise<void> {
-    const { region, members, random, fetchIntervalMs, driftMaxMs, logger, metrics } = this.#options;
-    const { records, isComplete } = await this.#recover();
+    await this.#boot();
+    this.#options.metrics.observe(() => ({ entries: this.entries(), vector: this.vector, conflicts: this.conflicts }));
+  }
+
+  async #boot(): Promise<void> {
+    const { region, members, random, fetchIntervalMs, headIntervalMs, driftMaxMs, logger, metrics } = this.#options;
+    const { records, isComplete } = await this.#keeper.recover();
     const log = recoverLog(records, isComplete);
+    const hadLog = await this.#keeper.hadRecords();
     if (!isComplete) {
       metrics.alarm('LOG_DAMAGED', region);
       logger.error(
@@ -82,20 +94,18 @@ export class Replicator implements Component {
         'some records of the state log cannot be read; asking the peers for all',
       );
     }
-    this.#machine = new StateMachine({ region, members, random, fetchIntervalMs, driftMaxMs }, log, this.#now());
-    metrics.observe(() => ({ entries: this.entries(), vector: this.vector }));
-    logger.info({ entries: records.length, vector: log.vector.toString() }, 'state rebuilt from the log');
+    const intervals = { fetchIntervalMs, headIntervalMs };
+    const machine = new StateMachine({ region, members, random, ...intervals, driftMaxMs, hadLog }, log, this.#now());
+    this.#machine = machine;
+    if (records.length > 0) await this.#keeper.mark();
+    const { isRecovering, liveVector } = machine;
+    logger.info({ entries: records.length, vector: liveVector.toString(), isRecovering }, 'state rebuilt from the log');
   }
 
   /** Asks every peer now: at the start, once their questions can be answered here, and when links may be back. */
   connect(): void {
     this.#step({ kind: 'connected' });
     if (this.#tick === undefined) this.#scheduleTick();
-  }
-
-  /** Asks for what is missing now, not when the next round is due. */
-  hasten(_region: string): void {
-    this.#step({ kind: 'connected' });
   }
 
   /** Waits until every peer has answered, but not longer. */
@@ -122,17 +132,62 @@ export class Replicator implements Component {
     return Promise.resolve();
   }
 
-  /** Empty until the log has been read. */
+  /** As it travels. Empty until the log has been read. */
   get vector(): VersionVector {
+    return this.#machine?.liveVector ?? VersionVector.EMPTY;
+  }
+
+  /** With the ended lives that {@link vector} leaves out. */
+  get completeVector(): VersionVector {
     return this.#machine?.vector ?? VersionVector.EMPTY;
   }
 
-  get(key: string): Entry | undefined {
-    return this.#running.view.get(key);
+  /**
+   * Whether the region has seen all that a vector from outside means.
+   * @param key what it is about: a version of it may be here before the region's clock covers it
+   */
+  hasSeen(vector: VersionVector, key?: string): boolean {
+    const machine = this.#running;
+    const seen = key === undefined ? machine.vector : machine.view.at(key).context;
+    return seen.dominates(machine.inward(vector));
   }
 
-  entries(): Iterable<Entry> {
-    return this.#running.view.entries();
+  /** Heartbeats of a region so far, in this life of the process: who still speaks has a count that grows. */
+  headsOf(region: string): number {
+    return this.#running.headsOf(region);
+  }
+
+  /** Keys with concurrent versions that differ. */
+  get conflicts(): number {
+    return this.#machine?.conflicts ?? 0;
+  }
+
+  /** Own region first. */
+  status(): readonly RegionSyncStatus[] {
+    return this.#running.status();
+  }
+
+  /** Asks a region at once: for these keys, or without keys for all that is missing. */
+  want(region: string, keys: readonly string[]): void {
+    this.#step({ kind: 'want', peer: region, keys });
+  }
+
+  get(key: string): Entry | undefined {
+    const entry = this.#running.view.get(key);
+    return entry && this.#outward(entry);
+  }
+
+  *entries(): Iterable<Entry> {
+    for (const entry of this.#running.view.entries()) yield this.#outward(entry);
+  }
+
+  /** What a writer has seen who reads this key now: also of one that is absent. */
+  contextOf(key: string): VersionVector {
+    return this.#running.outward(this.#running.view.at(key).context);
+  }
+
+  #outward(entry: Entry): Entry {
+    return { ...entry, context: this.#running.outward(entry.context) };
   }
 
   /** Called after each change that readers can see. @returns a function that removes the listener. */
@@ -146,21 +201,38 @@ export class Replicator implements Component {
    * @throws Failure of the plan (ENTRY_TOO_LARGE, STATE_FULL, VECTOR_FULL), RESOURCE_EXHAUSTED / STATE_LOG_BUSY, or
    *   UNAVAILABLE / WRITE_UNKNOWN when the log did not answer in time: the value may be written all the same.
    */
-  async write(
-    change: Change,
-    options: { readonly timeoutMs: number; readonly cause?: Cause | undefined },
-  ): Promise<Written> {
+  write(change: Change, options: { readonly timeoutMs: number; readonly cause?: Cause | undefined }): Promise<Written> {
+    const cause = options.cause === undefined ? {} : { cause: options.cause };
+    return this.#awaitWrite(change.key, options.timeoutMs, (id) => this.#step({ kind: 'write', id, change, ...cause }));
+  }
+
+  async #awaitWrite(key: string, timeoutMs: number, begin: (id: number) => void): Promise<Written> {
     const id = ++this.#ids;
     const outcome = Promise.withResolvers<Written>();
-    const timer = this.#options.clock.setTimer(options.timeoutMs, () => outcome.reject(unknownOutcome(change.key)));
+    const timer = this.#options.clock.setTimer(timeoutMs, () => outcome.reject(unknownOutcome(key)));
     this.#writes.set(id, outcome);
     try {
-      this.#step({ kind: 'write', id, change, ...(options.cause && { cause: options.cause }) });
+      begin(id);
       return await outcome.promise;
     } finally {
       timer.cancel();
       this.#writes.delete(id);
     }
+  }
+
+  /**
+   * Takes a region out of the membership, or into it (again).
+   * @throws Failure NOT_FOUND / REGION_UNKNOWN, FAILED_PRECONDITION / OWN_REGION or NOT_SEALED_YET, and as {@link write}.
+   */
+  changeMember(
+    region: string,
+    action: 'add' | 'remove',
+    options: { readonly timeoutMs: number; readonly author?: string },
+  ): Promise<Written> {
+    const author = options.author === undefined ? {} : { author: options.author };
+    return this.#awaitWrite(`member/${region}`, options.timeoutMs, (id) =>
+      this.#step({ kind: 'member', id, region, action, ...author }),
+    );
   }
 
   /** What a peer asks for. */
@@ -177,6 +249,10 @@ export class Replicator implements Component {
     this.#step({ kind: 'delta', origin, delta, cause });
   }
 
+  receiveHead(origin: string, head: Head): void {
+    this.#step({ kind: 'head', origin, head });
+  }
+
   /**
    * Everything that `seen` does not cover, then what changes.
    * @throws Failure RESOURCE_EXHAUSTED / TOO_MANY_WATCHES. Retryable.
@@ -184,10 +260,15 @@ export class Replicator implements Component {
   async *watch(seen: VersionVector, signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
     if (this.#watches.size >= WATCHES_MAX)
       throw new Failure('RESOURCE_EXHAUSTED', `${WATCHES_MAX} watches are open`, { reason: 'TOO_MANY_WATCHES' });
-    const watch = new Watch(this.#running, seen);
+    const watch = new Watch(this.#running, this.#running.inward(seen));
     this.#watches.add(watch);
     try {
-      yield* watch.updates(AbortSignal.any([signal, this.#stopped.signal]));
+      for await (const update of watch.updates(AbortSignal.any([signal, this.#stopped.signal])))
+        yield {
+          ...update,
+          entries: update.entries.map((entry) => this.#outward(entry)),
+          vector: this.#running.outward(update.vector),
+        };
     } finally {
       this.#watches.delete(watch);
     }
@@ -206,19 +287,6 @@ export class Replicator implements Component {
     });
   }
 
-  async #recover(): ReturnType<StateLog['recover']> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.#options.log.recover();
-      } catch (error) {
-        const failure = Failure.from(error);
-        if (!failure.retryable || attempt >= RECOVER_ATTEMPTS_MAX) throw failure;
-        this.#options.logger.warn({ err: error, attempt }, 'the state log could not be read; trying again');
-        await this.#pause(attempt);
-      }
-    }
-  }
-
   #step(input: Input): void {
     if (this.#stopped.signal.aborted) return;
     for (const output of this.#running.step(input, this.#now())) this.#do(output);
@@ -227,7 +295,10 @@ export class Replicator implements Component {
   #do(output: Output): void {
     const { peers, metrics, logger } = this.#options;
     if (output.kind === 'append') void this.#append(output);
+    else if (output.kind === 'forget') void this.#forget(output.id, output.key, output.sequence);
     else if (output.kind === 'fetch') void this.#fetch(output.peer, output.request);
+    else if (output.kind === 'head') peers.publishHead(output.head);
+    else if (output.kind === 'wipe') void this.#rejoin(output.generation);
     else if (output.kind === 'publish') peers.publish(output.delta, this.#causes(output.writes));
     else if (output.kind === 'answer') this.#answers.set(output.id, output.answer);
     else if (output.kind === 'written') this.#writes.get(output.id)?.resolve(output.written);
@@ -249,28 +320,38 @@ export class Replicator implements Component {
     const appended = await this.#writer.untilStored(append, this.#stopped.signal);
     if (appended === undefined) return;
     if (append.write !== undefined) this.#events.set(append.write, appended.event);
+    void this.#keeper.mark();
     this.#step({ kind: 'appended', id: append.id, sequence: appended.sequence });
   }
 
   async #fetch(peer: string, request: FetchRequest): Promise<void> {
     try {
       const { answer, cause } = await this.#options.peers.fetch(peer, request);
-      this.#step({ kind: 'fetched', peer, answer, cause });
+      this.#step({ kind: 'fetched', peer, request, answer, cause });
     } catch (error) {
       this.#options.logger.debug({ err: error, peer }, 'a peer could not be asked');
-      this.#step({ kind: 'fetch-failed', peer });
+      this.#step({ kind: 'fetch-failed', peer, request });
     }
+  }
+
+  async #forget(id: number, key: string, sequence: number): Promise<void> {
+    if (await this.#keeper.forget(key, sequence)) this.#step({ kind: 'forgotten', id });
+  }
+
+  /** Added again: nothing of before is left, and no write is taken before the others have sent what they have. */
+  async #rejoin(generation: number): Promise<void> {
+    this.#options.logger.warn({ generation }, 'this region was removed and added again: it begins anew');
+    const gone = new Failure('UNAVAILABLE', 'the region begins anew: try again', { reason: 'RECOVERING' });
+    for (const write of this.#writes.values()) write.reject(gone);
+    if (!(await this.#keeper.beginAnew(generation, () => this.#boot()))) return;
+    this.#tell([]);
+    this.connect();
   }
 
   #causes(writes: readonly number[]): readonly Cause[] {
     const causes = writes.map((write) => this.#events.get(write)).filter((cause) => cause !== undefined);
     for (const write of writes) this.#events.delete(write);
     return causes;
-  }
-
-  #pause(attempt: number): Promise<void> {
-    const { clock, random } = this.#options;
-    return clock.sleep(backoffMs(attempt, RETRY, random), this.#stopped.signal).catch(() => undefined);
   }
 
   #now(): Now {

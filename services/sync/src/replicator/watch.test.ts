@@ -10,6 +10,7 @@ const vector = (counter: number) => (counter === 0 ? VersionVector.EMPTY : Versi
 class Source {
   readonly #entries = new Map<string, Entry>();
   vector = VersionVector.EMPTY;
+  collected = VersionVector.EMPTY;
   readonly view = { get: (key: string) => this.#entries.get(key), entries: () => this.#entries.values() };
 
   put(counter: number, bytes = 1, key = `k${counter}`): string {

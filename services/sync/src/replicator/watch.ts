@@ -1,10 +1,13 @@
 import type { VersionVector } from '@meridian/causality';
-import type { Entry } from '@meridian/replica';
+import { type Entry, parseStateKey } from '@meridian/replica';
 import { entryBytes } from '../replication/dotted-causal-container.ts';
 
 /** What a watch reads. */
 export interface Watchable {
+  /** Complete, with ended lives. */
   readonly vector: VersionVector;
+  /** Deletions that were dropped. */
+  readonly collected: VersionVector;
   readonly view: { get(key: string): Entry | undefined; entries(): Iterable<Entry> };
 }
 
@@ -13,6 +16,8 @@ export interface Update {
   readonly vector: VersionVector;
   /** All that was known when the entries were gathered has been sent. */
   readonly caughtUp: boolean;
+  /** The reader may have missed deletions: once it has caught up, keys that were not sent are gone. */
+  readonly isWhole: boolean;
 }
 
 /** One message. Larger ones hold up the heartbeats of the connection. */
@@ -29,13 +34,16 @@ export class Watch {
   readonly #source: Watchable;
   readonly #changed = new Set<string>();
   #sent: VersionVector;
+  #isWhole: boolean;
   #news = Promise.withResolvers<void>();
 
-  /** @param seen what the reader has: only entries that it does not cover are sent at first */
+  /** @param seen what the reader has, complete: only entries with an event that it lacks are sent at first */
   constructor(source: Watchable, seen: VersionVector) {
     this.#source = source;
     this.#sent = seen;
-    for (const entry of source.view.entries()) if (!seen.dominates(entry.context)) this.#changed.add(entry.key);
+    this.#isWhole = !seen.dominates(source.collected);
+    for (const { key, versions } of source.view.entries())
+      if (this.#isWhole || versions.some(({ dot }) => !seen.contains(dot))) this.#changed.add(key);
     this.#news.resolve();
   }
 
@@ -63,14 +71,22 @@ export class Watch {
   /** Entries and vector are those of one moment; the vector goes with the last of the messages. */
   *#flush(): Iterable<Update> {
     const { vector, view } = this.#source;
-    const entries = Array.from(this.#changed, (key) => view.get(key)).filter((entry) => entry !== undefined);
+    // Lists of ended lives first: without them a reader cannot tell what the contexts of the others mean.
+    const keys = [...this.#changed].sort((a, b) => rank(a) - rank(b));
+    const entries = keys.map((key) => view.get(key)).filter((entry) => entry !== undefined);
     this.#changed.clear();
     const batches = inBatches(entries);
     const last = batches.pop() ?? [];
-    for (const batch of batches) yield { entries: batch, vector: this.#sent, caughtUp: false };
+    const isWhole = this.#isWhole;
+    for (const batch of batches) yield { entries: batch, vector: this.#sent, caughtUp: false, isWhole };
     this.#sent = vector;
-    yield { entries: last, vector, caughtUp: true };
+    yield { entries: last, vector, caughtUp: true, isWhole };
+    this.#isWhole = false;
   }
+}
+
+function rank(key: string): number {
+  return parseStateKey(key)?.kind === 'epochs' ? 0 : 1;
 }
 
 function inBatches(entries: readonly Entry[]): (readonly Entry[])[] {

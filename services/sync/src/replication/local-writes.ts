@@ -1,0 +1,112 @@
+import type { Dot, VersionVector } from '@meridian/causality';
+import { Failure } from '@meridian/failure';
+import type { Version } from '@meridian/replica';
+import { Commit, type WritesOrigin } from './commit.ts';
+import { planWrites } from './plan-writes.ts';
+import type { Input } from './protocol.ts';
+import { type RegionState, withDot } from './region-state.ts';
+import { earlierLives, memberChange, requireRoomForLife } from './upkeep.ts';
+import type { WriteWork } from './work-queue.ts';
+
+/** Id of what the machine writes by itself: nobody waits for an answer. */
+export const OWN = 0;
+
+/** Writes of this region: from the caller's wish to the delta that the others get. */
+export class LocalWrites {
+  readonly #state: RegionState;
+
+  constructor(state: RegionState) {
+    this.#state = state;
+  }
+
+  take(work: WriteWork): void {
+    const why = this.#refuses();
+    if (why !== undefined) this.#state.outputs.push({ kind: 'refused', id: work.id, failure: why });
+    else if (!this.#state.queue.push(work)) {
+      const failure = new Failure('RESOURCE_EXHAUSTED', 'too many writes wait for the state log', {
+        reason: 'STATE_LOG_BUSY',
+      });
+      this.#state.outputs.push({ kind: 'refused', id: work.id, failure });
+    }
+  }
+
+  takeMember({ id, region, action, author }: Extract<Input, { kind: 'member' }>): void {
+    try {
+      const change = memberChange(this.#state.sources, region, action);
+      this.take({ kind: 'write', id, change: { ...change, ...(author !== undefined && { author }) } });
+    } catch (error) {
+      this.#state.outputs.push({ kind: 'refused', id, failure: Failure.from(error) });
+    }
+  }
+
+  #refuses(): Failure | undefined {
+    const { region, isRemoved, isRecovering } = this.#state;
+    if (isRemoved)
+      return new Failure('FAILED_PRECONDITION', `region ${region} has been removed: add it again from another one`, {
+        reason: 'REGION_REMOVED',
+      });
+    if (!isRecovering) return undefined;
+    const message = `region ${region} lost its state and gets it back from the others: try again`;
+    return new Failure('UNAVAILABLE', message, { reason: 'RECOVERING', retryDelayMs: 1_000 });
+  }
+
+  /** All writes at the front of the queue. */
+  decide(): void {
+    const { sources, region, view, ended, queue, clock, vector, hlc, random } = this.#state;
+    const isFirst = clock.lineage.actor === undefined;
+    const plan = planWrites(queue, {
+      view,
+      clock,
+      timestamp: () => hlc.tick(),
+      newEpoch: () => random.bigint64(),
+      inward: (given) => ended.inward(given),
+      first: () => {
+        const change = earlierLives(sources);
+        return change && { kind: 'write', id: OWN, change };
+      },
+      requireRoom: () => requireRoomForLife(sources),
+    });
+    for (const { id, failure } of plan.refused) this.refused(id, failure);
+    for (const { id, by } of plan.unchanged) {
+      const written = { changed: false, vector: ended.outward(this.#covering(by)) };
+      if (id !== OWN) this.#state.outputs.push({ kind: 'written', id, written });
+    }
+    if (plan.writes.length === 0) return;
+    if (isFirst) this.#state.report('epoch-opened', region);
+    const appends = plan.writes.map(({ id, entry, dot, cause }) => {
+      const record = { key: entry.key, entry: view.stripped(entry, vector), lineage: dot, clock: vector };
+      return this.#state.append(record, cause, id === OWN ? undefined : id);
+    });
+    this.#state.begin(new Commit({ kind: 'writes', written: plan.writes }, appends));
+  }
+
+  refused(id: number, failure: Failure): void {
+    if (id !== OWN) this.#state.outputs.push({ kind: 'refused', id, failure });
+    else if (failure.reason === 'VECTOR_FULL') this.#state.alarm('VECTOR_FULL', this.#state.region, failure.message);
+  }
+
+  /** The log has them. */
+  wrote(written: WritesOrigin['written'], commit: Commit): void {
+    const state = this.#state;
+    const { ended, membership, peers, outputs, meta, vector: from } = state;
+    for (const { dot } of written) state.moveClock(state.clock.wrote(dot));
+    const keys = state.putAll(commit);
+    state.moveClock(state.clock.joined(ended.inward(state.vector)));
+    const to = state.vector;
+    const seen = membership.peers.map((peer) => peers.seenBy(peer));
+    const knows = (dot: Dot) => seen.every((vector) => vector?.contains(dot) === true);
+    const entries = keys.map((key) => state.outwardEntry(state.view.at(key), knows));
+    const outward = (vector: VersionVector) => ended.outwardTo(vector, knows);
+    const delta = { generation: meta.generation, entries, from: outward(from), to: outward(to) };
+    const writes = written.map(({ id }) => id).filter((id) => id !== OWN);
+    outputs.push({ kind: 'publish', delta, writes }, { kind: 'changed', keys });
+    const vector = state.liveVector;
+    for (const id of writes) outputs.push({ kind: 'written', id, written: { changed: true, vector } });
+  }
+
+  /** A vector that covers the version: a batch that is not complete yet may have brought it before the clock does. */
+  #covering(version: Version | undefined): VersionVector {
+    const { vector } = this.#state;
+    return version === undefined ? vector : withDot(vector, version.dot.actor, version.dot.counter);
+  }
+}

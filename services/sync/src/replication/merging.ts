@@ -1,0 +1,98 @@
+import type { Dot } from '@meridian/causality';
+import type { Entry } from '@meridian/replica';
+import { Commit, type MergeOrigin } from './commit.ts';
+import { planMerge } from './plan-merge.ts';
+import type { AlarmReason, Cause, LogRecord } from './protocol.ts';
+import type { RegionState } from './region-state.ts';
+
+/** What peers sent, on its way into the state; what cannot be taken raises an alarm and holds the clock back. */
+export class Merging {
+  readonly #state: RegionState;
+  /** Actors of which two different events claimed one dot: nothing new of them is taken. */
+  readonly #quarantined = new Set<string>();
+  #isWarnedRemoved = false;
+
+  constructor(state: RegionState) {
+    this.#state = state;
+  }
+
+  merge(origin: MergeOrigin, wire: readonly Entry[], cause: Cause | undefined): void {
+    const state = this.#state;
+    const { view, ended, membership, hlc, peers, clock, vector: before } = state;
+    const remote = wire.map((entry) => ({ ...entry, context: ended.inward(entry.context) }));
+    const { entries, rejected } = planMerge(view, remote, {
+      admits: (dot) => membership.admits(dot) && !this.#quarantined.has(dot.actor),
+      receives: (t) => hlc.receive(t) !== 'far-future',
+      isRepair: origin.isRepair,
+    });
+    for (const { key, reason } of rejected) this.#rejected(origin.peer, key, reason, remote);
+    if (rejected.length > 0 && origin.nextKey !== undefined) peers.scheduleOf(origin.peer)?.taint();
+    const applied = rejected.length > 0 ? before : origin.applied;
+    if (origin.isRepair && entries.length > 0) state.report('digest-repaired', origin.peer);
+    const last = entries.length - 1;
+    const records: LogRecord[] = entries.map((entry, i) => {
+      const given = i === last ? applied : before;
+      return { key: entry.key, entry: view.stripped(entry, given), lineage: clock.lineage, clock: given };
+    });
+    // A clock that moves while no entry is new is written by itself.
+    if (records.length === 0 && !before.dominates(applied)) records.push(state.metaRecord(state.meta, applied));
+    const commit = { ...origin, applied };
+    if (records.length === 0) this.merged(commit);
+    else {
+      const appends = records.map((record) => state.append(record, cause));
+      state.begin(new Commit(commit, appends));
+    }
+  }
+
+  /** @param commit what the log has; undefined when nothing was to be written */
+  merged({ peer, applied, nextKey, isFromRecovering = false }: MergeOrigin, commit?: Commit): void {
+    const state = this.#state;
+    const { peers, vector: before } = state;
+    state.moveClock(state.clock.joined(applied));
+    const keys = commit === undefined ? [] : state.putAll(commit);
+    // A list of ended lives that came along may mean more.
+    state.moveClock(state.clock.joined(state.ended.inward(state.vector)));
+    if (keys.length > 0 || state.vector !== before) state.outputs.push({ kind: 'changed', keys });
+    peers.reached(state.vector);
+    this.#checkOwnMembership();
+    if (nextKey === undefined || state.isWiped) return;
+    const next = peers.applied(peer, nextKey, state.now);
+    if (next === 'completed') {
+      if (!isFromRecovering || peers.unanswered.size === 0) state.isRecovering = false;
+      peers.reached(state.vector);
+      state.report('fetch-completed', peer);
+    } else if (next !== undefined) state.ask(peer, next);
+  }
+
+  #rejected(peer: string, key: string, reason: AlarmReason, remote: readonly Entry[]): void {
+    if (reason === 'FAR_FUTURE') this.#state.report('held', peer);
+    if (reason === 'DOT_REUSED') this.#quarantine(key, remote);
+    this.#state.alarm(reason, peer, key);
+  }
+
+  /** Both contents are kept as evidence: ours in the log, the other one where it is. */
+  #quarantine(key: string, remote: readonly Entry[]): void {
+    const own = this.#state.view.at(key);
+    for (const { dot, value } of remote.find((entry) => entry.key === key)?.versions ?? [])
+      if (own.versions.some((v) => isSameDot(v.dot, dot) && Buffer.compare(v.value, value) !== 0))
+        this.#quarantined.add(dot.actor);
+  }
+
+  /** Removed: nothing is served any more. Added again: nothing of before is left. */
+  #checkOwnMembership(): void {
+    const state = this.#state;
+    const generation = state.membership.generationOf(state.region);
+    if (state.isRemoved) {
+      if (!this.#isWarnedRemoved)
+        state.alarm('REMOVED', state.region, 'writes that no other region has seen are left behind');
+      this.#isWarnedRemoved = true;
+    } else if (generation > state.meta.generation) {
+      state.isWiped = true;
+      state.outputs.push({ kind: 'wipe', generation });
+    }
+  }
+}
+
+function isSameDot(a: Dot, b: Dot): boolean {
+  return a.actor === b.actor && a.counter === b.counter;
+}
