@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { VersionVector } from '@meridian/causality';
 import type { RollService } from '@meridian/contracts/roll';
 import type { MessageBus } from '@meridian/messaging';
 import type { Replica } from '@meridian/replica';
@@ -47,7 +48,7 @@ export type Context = Omit<ServiceContext<SchedulerConfig>, 'config'> & { readon
 /** What the scheduler reaches the world through. */
 export interface Doors {
   readonly bus: MessageBus;
-  readonly replica: Models & Pick<Replica, 'vector' | 'caughtUp'>;
+  readonly replica: Models & Pick<Replica, 'vector' | 'hasSeen' | 'caughtUp'>;
   /** Of the region's sync service. */
   readonly rolls: Pick<RpcClient<typeof RollService>, 'reportEvidence'>;
   readonly topology: Topology;
@@ -69,6 +70,7 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   const { bus, replica, topology, server } = doors;
   const { region, replica: name } = config;
   const vector = () => replica.vector();
+  const hasSeen = (wanted: VersionVector) => replica.hasSeen(wanted);
   const dispatcher = () => owner.dispatcher;
   const common = { region, regions: topology.regions, models: replica, clock, vector };
   const archive = new SpanArchive({
@@ -79,7 +81,7 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   const openTasks = () => owner.dispatcher.openTasks;
   const door = new Door({
     ...{ server, calls, streams, listen: config.grpcListen },
-    recognize: new RecognizeHandlers({ recognizer, calls, metrics: parts.metrics, vector }),
+    recognize: new RecognizeHandlers({ recognizer, calls, metrics: parts.metrics, vector, hasSeen }),
     submit: new SubmitJobHandler({ ...common, index, intake, retention, spool, openTasks, limits: config }),
     jobs: new JobsHandlers({ region, index, store, endings, started: () => owner.started }),
     regions: new RegionsHandlers({ region, regions, models: replica, archive, vector }),

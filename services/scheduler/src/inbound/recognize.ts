@@ -18,6 +18,7 @@ export interface RecognizeOptions {
   readonly calls: Calls;
   readonly metrics: Metrics;
   readonly vector: () => VersionVector;
+  readonly hasSeen: (vector: VersionVector) => boolean;
 }
 
 type StreamAnswer = MessageInitShape<typeof RecognizeStreamResponseSchema>;
@@ -38,7 +39,7 @@ export class RecognizeHandlers {
     context: CallContext,
   ): Promise<MessageInitShape<typeof RecognizeResponseSchema>> {
     try {
-      requireSeen(request.versionVector, this.#o.vector());
+      requireSeen(request.versionVector, this.#o.hasSeen);
       const release = this.#o.calls.admit(request.picture.length);
       const result = await this.#o.recognizer.recognize(request, context, release);
       return { result, versionVector: this.#o.vector().toString() };
@@ -81,7 +82,7 @@ export class RecognizeHandlers {
   /** A failure of one request is its answer: the stream goes on. */
   async #answer(request: RecognizeRequest, context: CallContext, release: () => void): Promise<Answer> {
     try {
-      requireSeen(request.versionVector, this.#o.vector());
+      requireSeen(request.versionVector, this.#o.hasSeen);
     } catch (error) {
       release();
       return failed(this.#counted(error));
