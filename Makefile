@@ -17,7 +17,7 @@ JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning nod
 LOCAL := node --disable-warning=ExperimentalWarning infra/local/src/main.ts
 
 .PHONY: help setup toolchain packages run demo check format lint types proto generated boundaries dead-code test unit \
-  faults acceptance bench sim chaos render deploy clean
+  faults acceptance bench sim sim-mutants chaos render deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -82,7 +82,13 @@ bench: packages ## benchmarks, each against its limit or aim in one run; ONLY=pa
 	@$(LOCAL) prepare
 	@exec node --disable-warning=ExperimentalWarning test/bench/main.ts --only "$(ONLY)"
 
-sim chaos render deploy:
+sim: packages ## deterministic simulation of the replication, judged by causal histories; SEED=1 RUNS=500 VERBOSE=1
+	@exec node --disable-warning=ExperimentalWarning test/simulation/main.ts
+
+sim-mutants: packages ## plants known bugs and counts the seeds until the simulation finds them; ONLY=, TRIALS=5
+	@exec node --disable-warning=ExperimentalWarning test/simulation/mutants/main.ts
+
+chaos render deploy:
 	@echo "make $@: not there yet; the issue list has it" >&2; exit 1
 
 clean: ## remove the state folder and installed packages
