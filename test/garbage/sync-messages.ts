@@ -9,10 +9,12 @@ import {
   decodeDelta,
   decodeFetchAnswer,
   decodeFetchRequest,
+  decodeHead,
   decodeLogRecord,
   encodeDelta,
   encodeFetchAnswer,
   encodeFetchRequest,
+  encodeHead,
   encodeLogRecord,
 } from '@meridian/sync';
 import type { WireMessage } from './mutation.ts';
@@ -54,14 +56,33 @@ const ENTRIES = [
   entryOf(readyKey('shanghai', `sha256:${'ab'.repeat(32)}`), vectorOf(3), 'ready'),
   entryOf('config/alpha', vectorOf(1, 2), undefined),
 ];
-const delta = { entries: ENTRIES, from: vectorOf(5, 5, 5), to: vectorOf(5, 5, 9) };
-const request = { region: 'shanghai', vector: WIDE, afterKey: 'model/a', bytesMax: 65_536 };
-const answer = { entries: ENTRIES, vector: vectorOf(7, 9, 9), nextKey: 'model/centernet-320' };
+const delta = { generation: 0, entries: ENTRIES, from: vectorOf(5, 5, 5), to: vectorOf(5, 5, 9) };
+const SINGLE = { generation: 0, keys: ['model/a', 'config/alpha'], isRepair: false, isAway: false };
+const request = { region: 'shanghai', vector: WIDE, afterKey: 'model/a', bytesMax: 65_536, ...SINGLE };
+const ANSWERED = {
+  generation: 0,
+  isWholeRange: true,
+  isRefused: false,
+  isRecovering: false,
+  sentAtMs: 1_700_000_000_000,
+};
+const answer = { entries: ENTRIES, vector: vectorOf(7, 9, 9), nextKey: 'model/centernet-320', ...ANSWERED };
 const record = {
+  key: modelKey('centernet-320'),
   entry: ENTRIES[0] as Entry,
   lineage: { actor: ACTORS[0], counter: 7 } as never,
   clock: vectorOf(6, 8),
 };
+
+const head = {
+  ...{ vector: vectorOf(5, 5, 9), life: '00000000000000ab', sequence: 7, generation: 0, sentAtMs: 1_700_000_000_000 },
+  ...{ digest: 'ab'.repeat(16), isRecovering: false, knownUntilMs: 1_700_000_000_000, rounds: 3 },
+  ...{ lastFetchAtMs: 1_700_000_000_000, conflicts: 1 },
+};
+const META = { key: '~meta', lineage: { actor: undefined, counter: 0 }, clock: vectorOf(6, 8) };
+const meta = { lastTimestamp: at(3), collected: vectorOf(1, 2, 3), generation: 1 };
+/** Many entries: deflated. */
+const MANY = Array.from({ length: 60 }, (_, i) => entryOf(`config/key-${i}`, vectorOf(1, 1, 1), `value ${i}`));
 
 const kind = <T extends EventType>(one: SyncKind<T>): SyncKind => one as unknown as SyncKind;
 
@@ -70,7 +91,12 @@ export const SYNC_KINDS: readonly SyncKind[] = [
   kind({
     ...{ type: 'meridian.state.delta.v1', source: 'shanghai', subject: subject('delta', { origin: 'shanghai' }) },
     decode: decodeDelta,
-    samples: [encodeDelta(delta), encodeDelta({ ...delta, entries: [] })],
+    samples: [encodeDelta(delta), encodeDelta({ ...delta, entries: [] }), encodeDelta({ ...delta, entries: MANY })],
+  }),
+  kind({
+    ...{ type: 'meridian.state.head.v1', source: 'shanghai', subject: subject('head', { origin: 'shanghai' }) },
+    decode: decodeHead,
+    samples: [encodeHead(head), encodeHead({ ...head, digest: '', vector: WIDE })],
   }),
   kind({
     ...{ type: 'meridian.state.fetch.v1', source: 'shanghai', subject: subject('stateFetch', { target: 'beijing' }) },
@@ -90,7 +116,7 @@ export const SYNC_KINDS: readonly SyncKind[] = [
     ...{ type: 'meridian.state.record.v1', source: 'beijing' },
     subject: subject('state', { origin: 'beijing', key: modelKey('centernet-320') }),
     decode: decodeLogRecord,
-    samples: [encodeLogRecord(record)],
+    samples: [encodeLogRecord(record), encodeLogRecord({ ...META, meta })],
   }),
 ];
 

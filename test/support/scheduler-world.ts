@@ -221,6 +221,7 @@ function registry(aliases: ReadonlyMap<string, AliasEntry>) {
   const byDigest = (digest: string) => models.find((model) => model.digest === digest);
   return {
     vector: () => VECTOR,
+    hasSeen: (vector: VersionVector) => VECTOR.dominates(vector),
     get: (key: string) => (key === tenantKey('known') ? TENANT : undefined),
     model: (name: string) => models.find((model) => model.name === (name || MODEL.name)),
     models: () => models,
