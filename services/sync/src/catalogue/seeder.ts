@@ -1,4 +1,5 @@
 import { blobsOf, type Manifest } from '@meridian/models';
+import { currentValue, parseStateKey } from '@meridian/replica';
 import type { Component, Logger } from '@meridian/runtime';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Replicator } from '../replicator/replicator.ts';
@@ -11,7 +12,7 @@ export interface SeederOptions {
   readonly directory: string | undefined;
   readonly offered: OfferedFile;
   readonly blobs: BlobStore;
-  readonly replicator: Pick<Replicator, 'write'>;
+  readonly replicator: Pick<Replicator, 'write' | 'entries'>;
   /** Throws when the shared state needs another version under that name. */
   readonly admit: (manifest: Manifest) => void;
   readonly logger: Logger;
@@ -39,14 +40,13 @@ export class CatalogueSeeder implements Component {
     const before = await offered.read();
     const after = new Map(before);
     await Promise.all(
-      seedsOf(models, before).map(async (change, i) => {
-        const model = models[i];
+      seedsOf(models, before, this.#stateHasModels()).map(async ({ model, change }) => {
         try {
           const { changed } = await replicator.write(change, { timeoutMs: WRITE_TIMEOUT_MS });
-          if (model !== undefined) after.set(model.name, model.digest);
-          if (changed) logger.info({ model: model?.name, digest: model?.digest }, 'model of the catalogue added');
+          after.set(model.name, model.digest);
+          if (changed) logger.info({ model: model.name, digest: model.digest }, 'model of the catalogue added');
         } catch (error) {
-          logger.error({ err: error, model: model?.name }, 'a model of the catalogue could not be added');
+          logger.error({ err: error, model: model.name }, 'a model of the catalogue could not be added');
         }
       }),
     );
@@ -55,6 +55,12 @@ export class CatalogueSeeder implements Component {
 
   stop(): Promise<void> {
     return Promise.resolve();
+  }
+
+  #stateHasModels(): boolean {
+    for (const entry of this.#options.replicator.entries())
+      if (parseStateKey(entry.key)?.kind === 'model' && currentValue(entry) !== undefined) return true;
+    return false;
   }
 
   /** What is left out is offered again at the next start. */
