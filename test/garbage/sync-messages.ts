@@ -11,11 +11,13 @@ import {
   decodeFetchRequest,
   decodeHead,
   decodeLogRecord,
+  decodeSeen,
   encodeDelta,
   encodeFetchAnswer,
   encodeFetchRequest,
   encodeHead,
   encodeLogRecord,
+  encodeSeen,
 } from '@meridian/sync';
 import type { WireMessage } from './mutation.ts';
 
@@ -117,6 +119,11 @@ export const SYNC_KINDS: readonly SyncKind[] = [
     subject: subject('state', { origin: 'beijing', key: modelKey('centernet-320') }),
     decode: decodeLogRecord,
     samples: [encodeLogRecord(record), encodeLogRecord({ ...META, meta })],
+  }),
+  kind({
+    ...{ type: 'meridian.state.version.v1', source: 'beijing', decode: decodeSeen },
+    subject: subject('history', { origin: 'beijing', key: 'config/alpha' }),
+    samples: (ENTRIES[0] as Entry).versions.map((version) => encodeSeen('config/alpha', version)),
   }),
 ];
 

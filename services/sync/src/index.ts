@@ -12,4 +12,5 @@ export {
 } from './codec/replication-codec.ts';
 export { type Assembly, assemble, compose, type Doors } from './compose.ts';
 export { type SyncConfig, syncConfig } from './config.ts';
+export { decodeSeen, encodeSeen } from './history/history.ts';
 export { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-service.ts';

@@ -120,12 +120,14 @@ export class History implements Component {
     return dots;
   }
 
-  #decode({ key, version }: SeenVersion): Version | undefined {
-    if (version === undefined) return undefined;
+  #decode(seen: SeenVersion): Version | undefined {
     try {
-      return decodeEntry(create(EntrySchema, { key, versions: [version], context: version.dot })).versions[0];
+      return decodeSeen(seen);
     } catch (error) {
-      this.#options.logger.error({ err: error, key }, 'a version of the history cannot be read');
+      this.#options.logger.error(
+        { err: error, key: seen.key.slice(0, 200) },
+        'a version of the history cannot be read',
+      );
       return undefined;
     }
   }
@@ -135,7 +137,13 @@ export class History implements Component {
   }
 }
 
-function encodeSeen(key: string, version: Version): MessageInitShape<typeof SeenVersionSchema> {
+/** @throws Failure INVALID_ARGUMENT / ENTRY_INVALID naming what is wrong. Not retryable. */
+export function decodeSeen({ key, version }: SeenVersion): Version | undefined {
+  if (version === undefined) return undefined;
+  return decodeEntry(create(EntrySchema, { key, versions: [version], context: version.dot })).versions[0];
+}
+
+export function encodeSeen(key: string, version: Version): MessageInitShape<typeof SeenVersionSchema> {
   const [encoded] = encodeEntry({ key, versions: [version], context: VersionVector.EMPTY }).versions ?? [];
   return { key, ...(encoded && { version: encoded }) };
 }
