@@ -88,7 +88,9 @@ export class RegionState {
     const { generation } = log.meta;
     this.peers = new Peers({ region, random, fetchIntervalMs, fetchBytesMax, generation });
     this.peers.update(this.membership.peers);
-    this.isRecovering = options.hadLog && log.entries.length === 0 && this.membership.peers.length > 0;
+    // A log that has seen something, of which every key is gone by now, was not lost.
+    const isEmpty = log.entries.length === 0 && log.vector.size === 0;
+    this.isRecovering = options.hadLog && isEmpty && this.membership.peers.length > 0;
   }
 
   get clock(): NodeClock {
