@@ -35,10 +35,9 @@ export class EndedEpochs {
   /** @returns whether the entry is a list. */
   update(entry: Entry): boolean {
     if (parseStateKey(entry.key)?.kind !== 'epochs') return false;
-    const live = entry.versions.filter(({ deleted }) => !deleted);
     this.#seals.set(
       entry.key,
-      live.flatMap(({ dot, value }) => sealsOf(entry.key, dot, value)),
+      entry.versions.flatMap(({ dot, value }) => sealsOf(entry.key, dot, value)),
     );
     this.#memo = undefined;
     this.#memoOutward = undefined;
@@ -91,6 +90,12 @@ export class EndedEpochs {
   *#all(): Iterable<Seal> {
     for (const seals of this.#seals.values()) yield* seals;
   }
+}
+
+/** All lives that the entry lists; empty for one that is no list. */
+export function livesListedIn({ key, versions }: Entry): VersionVector {
+  const seals = versions.flatMap(({ dot, value }) => sealsOf(key, dot, value));
+  return VersionVector.of(seals.flatMap(({ ended }) => ended));
 }
 
 export function encodeEndedEpochs(region: string, lives: ReadonlyMap<ActorId, EndedLife>): Uint8Array {

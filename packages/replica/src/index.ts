@@ -23,7 +23,7 @@ export {
   targetMessage,
 } from './alias-codec.ts';
 export { type AliasEntry, AliasIndex } from './alias-index.ts';
-export { ENDED_EPOCHS_MAX, EndedEpochs, type EndedLife, encodeEndedEpochs } from './ended-epochs.ts';
+export { ENDED_EPOCHS_MAX, EndedEpochs, type EndedLife, encodeEndedEpochs, livesListedIn } from './ended-epochs.ts';
 export {
   compareDots,
   currentValue,
@@ -53,6 +53,7 @@ export {
   type RequiredRecord,
 } from './required-record.ts';
 export {
+  ALIAS_PREFIX,
   aliasKey,
   CONFIG_NAME_CHARS_MAX,
   CONFIG_PREFIX,
@@ -64,6 +65,7 @@ export {
   modelKey,
   parseStateKey,
   READY_PREFIX,
+  ROLL_PREFIX,
   readyKey,
   rollKey,
   type StateKey,

@@ -227,7 +227,9 @@ export class Replica implements Component {
     for (const [key, { versions }] of this.#entries) {
       if (sent.has(key) || !versions.every(({ dot }) => this.#vector.contains(dot))) continue;
       this.#entries.delete(key);
-      this.#models.update({ key, versions: [], context: vector });
+      const gone = { key, versions: [], context: vector };
+      this.#models.update(gone);
+      this.#aliases.update(gone);
     }
   }
 }

@@ -22,8 +22,8 @@ export type StateKey =
 export const MODEL_PREFIX = 'model/';
 export const READY_PREFIX = 'ready/';
 const TENANT_PREFIX = 'tenant/';
-const ALIAS_PREFIX = 'alias/';
-const ROLL_PREFIX = 'roll/';
+export const ALIAS_PREFIX = 'alias/';
+export const ROLL_PREFIX = 'roll/';
 /** What people may write directly. */
 export const CONFIG_PREFIX = 'config/';
 

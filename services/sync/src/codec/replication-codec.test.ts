@@ -52,7 +52,7 @@ describe('what is encoded reads back the same', () => {
     const lineage = fc.constantFrom({ actor: undefined, counter: 0 }, { actor: actors[0], counter: 7 });
     fc.assert(
       fc.property(entry, lineage, vector, (e, writer, clock) => {
-        const record = { key: e.key, entry: e, lineage: writer, clock };
+        const record = { key: e.key, entry: e, lineage: writer, clock, last: { wallMs: 9, logical: 1 } };
         const bytes = toBinary(LogRecordSchema, create(LogRecordSchema, encodeLogRecord(record)));
         expect(plain(decodeLogRecord(fromBinary(LogRecordSchema, bytes)))).toBe(plain(record));
       }),
@@ -63,8 +63,8 @@ describe('what is encoded reads back the same', () => {
     const lineage = { actor: undefined, counter: 0 };
     fc.assert(
       fc.property(vector, vector, fc.nat(), (clock, collected, generation) => {
-        const meta = { lastTimestamp: { wallMs: 5, logical: 7 }, collected, generation };
-        const record = { key: META_KEY, meta, lineage, clock };
+        const meta = { collected, generation, distrustedUntil: 17 };
+        const record = { key: META_KEY, meta, lineage, clock, last: { wallMs: 5, logical: 7 } };
         const bytes = toBinary(LogRecordSchema, create(LogRecordSchema, encodeLogRecord(record)));
         expect(plain(decodeLogRecord(fromBinary(LogRecordSchema, bytes)))).toBe(plain(record));
       }),
@@ -79,7 +79,13 @@ describe('what is encoded reads back the same', () => {
         const delta = { generation: 3, entries: seen, from: a, to };
         const wire = create(DeltaSchema, encodeDelta(delta));
         expect(plain(decodeDelta(fromBinary(DeltaSchema, toBinary(DeltaSchema, wire))))).toBe(plain(delta));
-        const flags = { isWholeRange: true, isRefused: false, isRecovering: true, sentAtMs: 17 };
+        const flags = {
+          isWholeRange: true,
+          isRefused: false,
+          isRecovering: true,
+          heardActors: [...actors],
+          sentAtMs: 17,
+        };
         const page = { generation: 0, entries: seen, vector: to, nextKey: entries[0]?.key ?? '', ...flags };
         const bytes = toBinary(FetchResponseSchema, create(FetchResponseSchema, encodeFetchAnswer(page)));
         expect(plain(decodeFetchAnswer(fromBinary(FetchResponseSchema, bytes)))).toBe(plain(page));
@@ -91,7 +97,13 @@ describe('what is encoded reads back the same', () => {
     fc.assert(
       fc.property(vector, fc.nat(), fc.boolean(), (v, n, isRecovering) => {
         const times = { sentAtMs: n, knownUntilMs: n + 1, lastFetchAtMs: n + 2 };
-        const identity = { life: '00000000000000ff', sequence: n, generation: 1, digest: 'ab'.repeat(16) };
+        const identity = {
+          life: '00000000000000ff',
+          actor: isRecovering ? undefined : actors[0],
+          sequence: n,
+          generation: 1,
+          digest: 'ab'.repeat(16),
+        };
         const head = { vector: v, ...identity, ...times, isRecovering, rounds: 4, conflicts: 2 };
         const bytes = toBinary(HeadSchema, create(HeadSchema, encodeHead(head)));
         expect(plain(decodeHead(fromBinary(HeadSchema, bytes)))).toBe(plain(head));

@@ -1,5 +1,12 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { formatTimestamp, isActorId, parseTimestamp, VersionVector } from '@meridian/causality';
+import {
+  type ActorId,
+  formatTimestamp,
+  isActorId,
+  parseTimestamp,
+  TIMESTAMP_ZERO,
+  VersionVector,
+} from '@meridian/causality';
 import {
   type DeltaSchema,
   EntryBlockSchema,
@@ -18,6 +25,7 @@ import {
 } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { decodeEntry, encodeEntry, KEY_CHARS_MAX } from '@meridian/replica';
+import { LIVES_MAX } from '../replication/peer-knowledge.ts';
 import {
   type Delta,
   type FetchAnswer,
@@ -33,19 +41,20 @@ import { CONTEXT_ENTRIES_MAX, decodeBlock, encodeBlock } from './entry-block.ts'
 
 /** Wire ↔ domain of the replication. Decoding throws Failure INVALID_ARGUMENT naming what is wrong; not retryable. */
 export function encodeLogRecord(record: LogRecord): MessageInitShape<typeof LogRecordSchema> {
-  const { entry, meta, lineage, clock } = record;
+  const { entry, meta, lineage, clock, last } = record;
   return {
     ...(entry !== undefined && { entry: encodeEntry(entry) }),
     ...(meta !== undefined && {
       meta: {
-        lastHlc: formatTimestamp(meta.lastTimestamp),
         collected: encodeCounters(meta.collected),
         generation: meta.generation,
+        distrustedUntil: BigInt(meta.distrustedUntil),
       },
     }),
     actor: lineage.actor ?? '',
     counter: BigInt(lineage.counter),
     clock: encodeCounters(clock),
+    lastHlc: formatTimestamp(last),
   };
 }
 
@@ -53,7 +62,10 @@ export function decodeLogRecord(wire: WireLogRecord): LogRecord {
   // A record of a release before has the clock as a text.
   const clock =
     wire.versionVector === '' ? decodeCounters('record', wire.clock) : decodeVector('record', wire.versionVector);
-  const common = { lineage: decodeLineage(wire.actor, wire.counter), clock };
+  // Nor has it the time; its versions have.
+  const last = wire.lastHlc === '' ? TIMESTAMP_ZERO : parseTimestamp(wire.lastHlc);
+  if (last === undefined) throw invalid('record', 'last_hlc');
+  const common = { lineage: decodeLineage(wire.actor, wire.counter), clock, last };
   if (wire.meta !== undefined) return { key: META_KEY, meta: decodeMeta(wire.meta), ...common };
   if (wire.entry === undefined) throw invalid('record', 'entry');
   const entry = decodeEntry(wire.entry);
@@ -79,6 +91,7 @@ export function encodeHead(head: Head): MessageInitShape<typeof HeadSchema> {
   return {
     versionVector: head.vector.toString(),
     life: BigInt(`0x${head.life}`),
+    actor: head.actor ?? '',
     sequence: BigInt(head.sequence),
     generation: head.generation,
     sentUnixMs: BigInt(head.sentAtMs),
@@ -96,6 +109,7 @@ export function decodeHead(wire: WireHead): Head {
   return {
     vector: decodeVector('head', wire.versionVector),
     life: wire.life.toString(16).padStart(16, '0'),
+    actor: wire.actor === '' ? undefined : decodeActor('head', wire.actor),
     sequence: decodeNumber('head', 'sequence', wire.sequence),
     generation: wire.generation,
     sentAtMs: decodeNumber('head', 'time', wire.sentUnixMs),
@@ -137,6 +151,7 @@ export function encodeFetchAnswer(answer: FetchAnswer): MessageInitShape<typeof 
     isWholeRange: answer.isWholeRange,
     isRefused: answer.isRefused,
     isRecovering: answer.isRecovering,
+    heardActors: [...answer.heardActors],
     sentUnixMs: BigInt(answer.sentAtMs),
   };
 }
@@ -145,8 +160,11 @@ export function decodeFetchAnswer(wire: WireFetchResponse): FetchAnswer {
   const { nextKey, generation, isWholeRange, isRefused, isRecovering } = wire;
   if (nextKey.length > KEY_CHARS_MAX) throw invalid('fetched', 'next_key');
   const { entries, context: vector } = decodeBlock(wire.block ?? EMPTY_BLOCK);
+  if (wire.heardActors.length > LIVES_MAX) throw invalid('fetched', 'heard_actors');
+  const heardActors = wire.heardActors.map((actor) => decodeActor('fetched', actor));
   const sentAtMs = decodeNumber('fetched', 'time', wire.sentUnixMs);
-  return { generation, entries, vector, nextKey, isWholeRange, isRefused, isRecovering, sentAtMs };
+  const flags = { isWholeRange, isRefused, isRecovering };
+  return { generation, entries, vector, nextKey, ...flags, heardActors, sentAtMs };
 }
 
 const EMPTY_BLOCK: WireEntryBlock = create(EntryBlockSchema);
@@ -158,9 +176,11 @@ export function decodeVector(message: string, text: string, entriesMax?: number)
 }
 
 function decodeMeta(wire: WireLogMeta): Meta {
-  const lastTimestamp = parseTimestamp(wire.lastHlc);
-  if (lastTimestamp === undefined) throw invalid('record', 'last_hlc');
-  return { lastTimestamp, collected: decodeCounters('record', wire.collected), generation: wire.generation };
+  return {
+    collected: decodeCounters('record', wire.collected),
+    generation: wire.generation,
+    distrustedUntil: decodeNumber('record', 'distrusted_until', wire.distrustedUntil),
+  };
 }
 
 function encodeCounters(vector: VersionVector): { readonly actor: string; readonly counter: bigint }[] {
@@ -169,17 +189,20 @@ function encodeCounters(vector: VersionVector): { readonly actor: string; readon
 
 function decodeCounters(message: string, wire: readonly WireActorCounter[]): VersionVector {
   return VersionVector.of(
-    wire.map(({ actor, counter }) => {
-      if (!isActorId(actor)) throw invalid(message, 'actor');
-      return [actor, decodeNumber(message, 'counter', counter, 1)] as const;
-    }),
+    wire.map(
+      ({ actor, counter }) => [decodeActor(message, actor), decodeNumber(message, 'counter', counter, 1)] as const,
+    ),
   );
+}
+
+function decodeActor(message: string, actor: string): ActorId {
+  if (!isActorId(actor)) throw invalid(message, 'actor');
+  return actor;
 }
 
 function decodeLineage(actor: string, counter: bigint): Lineage {
   if (actor === '' && counter === 0n) return { actor: undefined, counter: 0 };
-  if (!isActorId(actor)) throw invalid('record', 'actor');
-  return { actor, counter: decodeNumber('record', 'counter', counter, 1) };
+  return { actor: decodeActor('record', actor), counter: decodeNumber('record', 'counter', counter, 1) };
 }
 
 function decodeNumber(message: string, field: string, value: bigint, min = 0): number {

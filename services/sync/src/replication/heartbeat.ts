@@ -26,13 +26,14 @@ export class Heartbeat {
   }
 
   #next(): Head {
-    const { now, liveVector, life, meta, view, isRecovering, peers } = this.#state;
+    const { now, liveVector, life, clock, meta, view, isRecovering, peers, sentAtMs } = this.#state;
     return {
       vector: liveVector,
       life,
+      actor: clock.lineage.actor,
       sequence: ++this.#heads,
       generation: meta.generation,
-      sentAtMs: now.wallMs,
+      sentAtMs,
       digest: view.digest,
       isRecovering,
       knownUntilMs: peers.knownUntilMs(now.wallMs),

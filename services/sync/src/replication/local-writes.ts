@@ -30,10 +30,11 @@ export class LocalWrites {
     }
   }
 
-  takeMember({ id, region, action, author }: Extract<Input, { kind: 'member' }>): void {
+  takeMember({ id, region, action, author, cause }: Extract<Input, { kind: 'member' }>): void {
     try {
       const change = memberChange(this.#state.sources, region, action);
-      this.take({ kind: 'write', id, change: { ...change, ...(author !== undefined && { author }) } });
+      const given = { ...change, ...(author !== undefined && { author }) };
+      this.take({ kind: 'write', id, change: given, ...(cause && { cause }) });
     } catch (error) {
       this.#state.outputs.push({ kind: 'refused', id, failure: Failure.from(error) });
     }

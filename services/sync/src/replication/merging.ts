@@ -2,8 +2,8 @@ import type { Dot } from '@meridian/causality';
 import type { Entry } from '@meridian/replica';
 import { Commit, type MergeOrigin } from './commit.ts';
 import { planMerge } from './plan-merge.ts';
-import type { AlarmReason, Cause, LogRecord } from './protocol.ts';
-import type { RegionState } from './region-state.ts';
+import type { AlarmReason, Cause } from './protocol.ts';
+import type { RegionState, Unstamped } from './region-state.ts';
 
 /** What peers sent, on its way into the state; what cannot be taken raises an alarm and holds the clock back. */
 export class Merging {
@@ -30,7 +30,7 @@ export class Merging {
     const applied = rejected.length > 0 ? before : origin.applied;
     if (origin.isRepair && entries.length > 0) state.report('digest-repaired', origin.peer);
     const last = entries.length - 1;
-    const records: LogRecord[] = entries.map((entry, i) => {
+    const records: Unstamped[] = entries.map((entry, i) => {
       const given = i === last ? applied : before;
       return { key: entry.key, entry: view.stripped(entry, given), lineage: clock.lineage, clock: given };
     });
@@ -58,7 +58,10 @@ export class Merging {
     if (nextKey === undefined || state.isWiped) return;
     const next = peers.applied(peer, nextKey, state.now);
     if (next === 'completed') {
-      if (!isFromRecovering || peers.unanswered.size === 0) state.isRecovering = false;
+      const isAnsweredByAll = peers.unanswered.size === 0;
+      if (!isFromRecovering || isAnsweredByAll) state.isRecovering = false;
+      // Peers that lost theirs, too, do not bring what is here already: the clock has to cover it.
+      if (isAnsweredByAll && state.view.digest !== '') state.owesResync = false;
       peers.reached(state.vector);
       state.report('fetch-completed', peer);
     } else if (next !== undefined) state.ask(peer, next);

@@ -1,4 +1,4 @@
-import type { VersionVector } from '@meridian/causality';
+import type { ActorId, VersionVector } from '@meridian/causality';
 import type { Head } from './protocol.ts';
 
 /** Heads of one peer that the region has not caught up with yet; the oldest and the newest are kept. */
@@ -7,6 +7,14 @@ const HEADS_WAITING_MAX = 64;
 interface Awaited {
   readonly vector: VersionVector;
   readonly sentAtMs: number;
+}
+
+/** One process of the peer, with its last number; times by the monotonic clock. */
+interface Life {
+  readonly sequence: number;
+  readonly actor: ActorId | undefined;
+  readonly firstMs: number;
+  readonly lastMs: number;
 }
 
 export type Heard = 'new' | 'old' | 'cloned';
@@ -23,8 +31,8 @@ export class PeerKnowledge {
   #headsHeard = 0;
   #heardAtMs = 0;
   #heardMonotonicMs = Number.NEGATIVE_INFINITY;
-  /** By life: its last number, and when it was heard first and last, by the monotonic clock. Oldest first. */
-  readonly #lives = new Map<string, { readonly sequence: number; readonly firstMs: number; readonly lastMs: number }>();
+  /** Heard longest ago first. */
+  readonly #lives = new Map<string, Life>();
   readonly #rivals = new Set<string>();
   #awaited: Awaited[] = [];
   #knownUntilMs = 0;
@@ -55,16 +63,18 @@ export class PeerKnowledge {
   hear(head: Head, now: { readonly wallMs: number; readonly monotonicMs: number }): Heard {
     this.#heardAtMs = now.wallMs;
     this.#heardMonotonicMs = now.monotonicMs;
-    const life = this.#lives.get(head.life) ?? { sequence: 0, firstMs: now.monotonicMs, lastMs: now.monotonicMs };
-    if (head.sequence <= life.sequence) return 'old';
-    this.#lives.delete(head.life);
-    this.#lives.set(head.life, { ...life, sequence: head.sequence, lastMs: now.monotonicMs });
+    const { life, sequence, actor } = head;
+    const known = this.#lives.get(life);
+    if (sequence <= (known?.sequence ?? 0)) return 'old';
+    const firstMs = known?.firstMs ?? now.monotonicMs;
+    this.#lives.delete(life);
+    this.#lives.set(life, { sequence, actor, firstMs, lastMs: now.monotonicMs });
     const [oldest] = this.#lives.keys();
     if (this.#lives.size > LIVES_MAX && oldest !== undefined) this.#lives.delete(oldest);
     this.#head = head;
     this.#headsHeard++;
-    this.#await(head.vector, head.sentAtMs);
-    return this.#hasRival(head.life, life.firstMs) ? 'cloned' : 'new';
+    this.await(head.vector, head.sentAtMs);
+    return this.#hasRival(life, firstMs) ? 'cloned' : 'new';
   }
 
   /** Whether another life was heard for longer, at the same time, than late heads explain. Each pair is told of once. */
@@ -79,14 +89,16 @@ export class PeerKnowledge {
     return false;
   }
 
-  /** A complete fetch, or a head, was sent then, and shows this. */
-  #await(vector: VersionVector, sentAtMs: number): void {
-    if (this.#awaited.length >= HEADS_WAITING_MAX) this.#awaited.splice(HEADS_WAITING_MAX - 1, 1);
-    this.#awaited.push({ vector, sentAtMs });
+  /** As whom its processes write that were heard lately. */
+  actorsHeard(nowMs: number): readonly ActorId[] {
+    const heard = [...this.#lives.values()].filter(({ lastMs }) => nowMs - lastMs <= HEARD_LATELY_MS);
+    return heard.map(({ actor }) => actor).filter((actor) => actor !== undefined);
   }
 
-  fetched(vector: VersionVector, sentAtMs: number): void {
-    this.#await(vector, sentAtMs);
+  /** A complete fetch, or a head, was sent then, and shows this. */
+  await(vector: VersionVector, sentAtMs: number): void {
+    if (this.#awaited.length >= HEADS_WAITING_MAX) this.#awaited.splice(HEADS_WAITING_MAX - 1, 1);
+    this.#awaited.push({ vector, sentAtMs });
   }
 
   /** The region has seen `vector` now. */
@@ -95,7 +107,7 @@ export class PeerKnowledge {
     this.#awaited = this.#awaited.filter((awaited) => {
       if (!vector.dominates(awaited.vector)) return true;
       this.#knownUntilMs = Math.max(this.#knownUntilMs, awaited.sentAtMs);
-      this.#isFresh = true;
+      if (awaited.sentAtMs > 0) this.#isFresh = true;
       return false;
     });
   }
@@ -112,4 +124,6 @@ export class PeerKnowledge {
 
 /** A head of an ended life may be on its way for so long. Longer notices a clone later, shorter takes late ones for it. */
 const LATE_HEAD_MS = 20_000;
-const LIVES_MAX = 16;
+/** A process that is not heard for longer is over, or cut off. */
+const HEARD_LATELY_MS = 30_000;
+export const LIVES_MAX = 16;

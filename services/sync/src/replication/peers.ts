@@ -1,4 +1,4 @@
-import { VersionVector } from '@meridian/causality';
+import { type ActorId, VersionVector } from '@meridian/causality';
 import type { Random } from '@meridian/runtime';
 import { FetchSchedule } from './fetch-schedule.ts';
 import type { MemberState } from './membership.ts';
@@ -90,6 +90,10 @@ export class Peers {
     return peer.knowledge.hear(head, now);
   }
 
+  actorsHeard(region: string, nowMs: number): readonly ActorId[] {
+    return this.#peers.get(region)?.knowledge.actorsHeard(nowMs) ?? [];
+  }
+
   /** The page has been applied. */
   applied(region: string, nextKey: string, now: Now): FetchRequest | 'completed' | undefined {
     const peer = this.#peers.get(region);
@@ -98,7 +102,7 @@ export class Peers {
     const next = peer.schedule.applied(nextKey, now.monotonicMs);
     if (!(next instanceof VersionVector)) return next;
     peer.hasAnswered = true;
-    peer.knowledge.fetched(next, firstSentAtMs);
+    peer.knowledge.await(next, firstSentAtMs);
     if ([...this.#peers.values()].every(({ schedule }) => schedule.completedAtMs > 0)) this.#lastFetchAtMs = now.wallMs;
     return 'completed';
   }

@@ -11,12 +11,15 @@ export interface Lineage {
 
 /** What a region must not forget beside its entries. */
 export interface Meta {
-  /** Highest timestamp given out or taken in so far: the versions that had it may be collected. */
-  readonly lastTimestamp: Timestamp;
   /** Dots of deletions that were collected: who lacks one of them is answered with whole ranges. */
   readonly collected: VersionVector;
   /** Membership under which this region joined; 0 from the start. Goes up when it is added again. */
   readonly generation: number;
+  /**
+   * Records up to this sequence say nothing of the clock: one of them could not be read once, and what has replaced it
+   * since does not bring back what it held. 0: none.
+   */
+  readonly distrustedUntil: number;
 }
 
 /** One record of the state log: the last of its key counts. */
@@ -29,6 +32,8 @@ export interface LogRecord {
   readonly lineage: Lineage;
   /** The clock that held, the record's own event aside. */
   readonly clock: VersionVector;
+  /** Highest timestamp given out or taken in so far: the versions that had it may leave the log. */
+  readonly last: Timestamp;
 }
 
 /** No key of the state begins with `~`. */
@@ -53,10 +58,12 @@ export interface Head {
   readonly vector: VersionVector;
   /** Of the process: two that alternate are a clone. */
   readonly life: string;
+  /** As whom it writes; undefined before its first event. */
+  readonly actor: ActorId | undefined;
   /** Rises within a life. */
   readonly sequence: number;
   readonly generation: number;
-  /** By the sender's wall clock. */
+  /** By the sender's wall clock; 0 while it may lack what it had acknowledged itself. */
   readonly sentAtMs: number;
   /** Canonical, of the whole state; '' while it holds more than its vector says. */
   readonly digest: string;
@@ -99,7 +106,9 @@ export interface FetchAnswer {
   readonly isRefused: boolean;
   /** The answerer lost its log, and has not got it back: that it lacks something says nothing. */
   readonly isRecovering: boolean;
-  /** By the answerer's wall clock. */
+  /** Lives of the asker's log of which the answerer has heard lately: others than its own are of a clone, or just over. */
+  readonly heardActors: readonly ActorId[];
+  /** As in a head. */
   readonly sentAtMs: number;
 }
 
@@ -139,6 +148,7 @@ export type Input =
       readonly region: string;
       readonly action: 'add' | 'remove';
       readonly author?: string;
+      readonly cause?: Cause;
     }
   | { readonly kind: 'appended'; readonly id: number; readonly sequence: number }
   | { readonly kind: 'forgotten'; readonly id: number }
@@ -179,9 +189,7 @@ export type Event =
   /** A version from the future waits at its peer until its time has come. */
   | 'held'
   | 'epoch-opened'
-  | 'epoch-sealed'
   | 'collected'
-  | 'member-sealed'
   | 'digest-repaired';
 
 export type AlarmReason =

@@ -1,3 +1,4 @@
+import { livesListedIn } from '@meridian/replica';
 import type { Judgement } from './judgement.ts';
 import type { Merging } from './merging.ts';
 import type { Head } from './protocol.ts';
@@ -50,7 +51,9 @@ export class Pushes {
     const to = ended.inward(delta.to);
     this.#judgement.observe(to, origin);
     const after = clock.afterDelta(origin, { from, to });
-    if (after === 'gap' || !this.#judgement.isJoinable(origin, after.vector)) this.#gap(origin);
+    // A list means the lives that it names: who takes it in by a delta must have them.
+    const hasLives = delta.entries.every((entry) => clock.vector.dominates(livesListedIn(entry)));
+    if (after === 'gap' || !hasLives || !this.#judgement.isJoinable(origin, after.vector)) this.#gap(origin);
     // A sound clock contains only what was applied: nothing of this delta can be new.
     else if (after === clock) this.#state.report('delta-known', origin);
     else {

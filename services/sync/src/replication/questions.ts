@@ -33,7 +33,7 @@ export class Questions {
   }
 
   #answerTo(request: FetchRequest, seen: VersionVector): FetchAnswer {
-    const { view, ended, meta } = this.#state;
+    const { view, ended, meta, peers, now } = this.#state;
     const { keys, afterKey, isRepair } = request;
     const bytesMax = Math.min(request.bytesMax, FETCH_BYTES_MAX);
     const isWholeRange = keys.length === 0 && !seen.dominates(meta.collected);
@@ -50,7 +50,8 @@ export class Questions {
     const knows = (dot: Dot) => seen.contains(dot);
     const vector = ended.outwardTo(this.#state.vector, knows);
     const entries = page.entries.map((entry) => this.#state.outwardEntry(entry, knows));
-    return { ...this.#blankAnswer(), ...page, vector, entries, isWholeRange };
+    const heardActors = peers.actorsHeard(request.region, now.monotonicMs);
+    return { ...this.#blankAnswer(), ...page, vector, entries, isWholeRange, heardActors };
   }
 
   #refusalOf({ region, generation, isAway }: FetchRequest): FetchAnswer | undefined {
@@ -66,7 +67,7 @@ export class Questions {
   }
 
   #blankAnswer(): FetchAnswer {
-    const { meta, isRecovering, liveVector, now } = this.#state;
+    const { meta, isRecovering, liveVector, sentAtMs } = this.#state;
     const flags = { isWholeRange: false, isRefused: false, isRecovering };
     return {
       generation: meta.generation,
@@ -74,7 +75,8 @@ export class Questions {
       vector: liveVector,
       nextKey: '',
       ...flags,
-      sentAtMs: now.wallMs,
+      heardActors: [],
+      sentAtMs,
     };
   }
 }

@@ -1,7 +1,7 @@
-import { type Dot, HybridLogicalClock, VersionVector } from '@meridian/causality';
+import { type ActorId, type Dot, HybridLogicalClock, VersionVector } from '@meridian/causality';
 import { EndedEpochs, type Entry } from '@meridian/replica';
 import type { Random } from '@meridian/runtime';
-import type { Commit } from './commit.ts';
+import { Commit } from './commit.ts';
 import { FETCH_BYTES_MAX } from './fetch-schedule.ts';
 import { Membership } from './membership.ts';
 import { NodeClock } from './node-clock.ts';
@@ -22,6 +22,9 @@ import type { RecoveredLog } from './state-log.ts';
 import type { UpkeepSources } from './upkeep.ts';
 import { View } from './view.ts';
 import { WorkQueue } from './work-queue.ts';
+
+/** Its time is the one of its being sent. */
+export type Unstamped = Omit<LogRecord, 'last'>;
 
 export interface RegionStateOptions {
   readonly region: string;
@@ -65,8 +68,12 @@ export class RegionState {
   isRecovering: boolean;
   /** Added again after a removal: nothing more is done with this state. */
   isWiped = false;
+  /** Its clock may lack what it had acknowledged itself, until every peer has answered. */
+  owesResync: boolean;
   /** See {@link UpkeepSources}. */
   mayCloseHoles = false;
+  /** Lives of this region's log that each peer had heard of lately when it answered last. */
+  readonly heardActors = new Map<string, readonly ActorId[]>();
   outputs: Output[] = [];
   #clock: NodeClock;
   #ids = 0;
@@ -78,7 +85,7 @@ export class RegionState {
     this.now = now;
     this.meta = log.meta;
     this.metaSequence = log.metaSequence;
-    this.hlc = new HybridLogicalClock(() => this.now.wallMs, { driftMaxMs, last: log.meta.lastTimestamp });
+    this.hlc = new HybridLogicalClock(() => this.now.wallMs, { driftMaxMs, last: log.last });
     this.membership = new Membership(region, members);
     for (const { entry } of log.entries) this.#learn(entry);
     this.#clock = NodeClock.starting(region, this.ended.inward(log.vector));
@@ -91,6 +98,8 @@ export class RegionState {
     // A log that has seen something, of which every key is gone by now, was not lost.
     const isEmpty = log.entries.length === 0 && log.vector.size === 0;
     this.isRecovering = options.hadLog && isEmpty && this.membership.peers.length > 0;
+    this.owesResync = this.isRecovering || !log.isComplete;
+    if (!log.isComplete) this.#noteDamage();
   }
 
   get clock(): NodeClock {
@@ -111,6 +120,11 @@ export class RegionState {
     return this.membership.stateOf(this.region) !== 'active';
   }
 
+  /** Send time of heads and answers: the last millisecond that is over, for in this one something may yet be acknowledged. */
+  get sentAtMs(): number {
+    return this.owesResync ? 0 : Math.max(0, Math.floor(this.now.wallMs) - 1);
+  }
+
   /** Nothing is on its way into the log or waits for it. */
   get isIdle(): boolean {
     return this.commit === undefined && this.queue.size === 0;
@@ -118,7 +132,9 @@ export class RegionState {
 
   get sources(): UpkeepSources {
     const { region, view, clock, membership, ended, mayCloseHoles } = this;
-    return { region, view, clock, membership, ended, mayCloseHoles };
+    const own = clock.lineage.actor === undefined ? [] : [clock.lineage.actor];
+    const living = new Set([...own, ...[...this.heardActors.values()].flat()]);
+    return { region, view, clock, membership, ended, mayCloseHoles, living };
   }
 
   moveClock(clock: NodeClock): void {
@@ -153,11 +169,12 @@ export class RegionState {
     for (const append of commit.sendable()) this.outputs.push({ kind: 'append', ...append });
   }
 
-  metaRecord(meta: Meta, clock: VersionVector): LogRecord {
-    return { key: META_KEY, meta: { ...meta, lastTimestamp: this.hlc.last }, lineage: this.clock.lineage, clock };
+  metaRecord(meta: Meta, clock: VersionVector): Unstamped {
+    return { key: META_KEY, meta, lineage: this.clock.lineage, clock };
   }
 
-  append(record: LogRecord, cause: Cause | undefined = undefined, write?: number): Append {
+  append(unstamped: Unstamped, cause: Cause | undefined = undefined, write?: number): Append {
+    const record = { ...unstamped, last: this.hlc.last };
     const expectedSequence = record.key === META_KEY ? this.metaSequence : this.view.sequenceOf(record.key);
     const given = { ...(cause && { cause }), ...(write !== undefined && { write }) };
     return { id: this.nextId(), record, expectedSequence, ...given };
@@ -183,6 +200,13 @@ export class RegionState {
 
   alarm(reason: AlarmReason, peer: string, detail: string): void {
     this.outputs.push({ kind: 'alarm', reason, peer, detail });
+  }
+
+  /** Before anything replaces what could not be read: from then on the log looks whole. */
+  #noteDamage(): void {
+    this.begin(
+      new Commit({ kind: 'collect', keys: [], left: [] }, [this.append(this.metaRecord(this.meta, this.vector))]),
+    );
   }
 
   #learn(entry: Entry): void {

@@ -62,6 +62,7 @@ export class Rounds {
     }
     if (schedule?.isUnderWay !== true) return;
     this.#judgement.observe(vector, peer);
+    this.#state.heardActors.set(peer, answer.heardActors);
     const range = { afterKey: request.afterKey, untilKey: answer.nextKey };
     const absent = answer.isWholeRange ? absentIn(view, range, answer.entries, vector) : [];
     const first = answer.nextKey === '' ? schedule.completeVector : undefined;

@@ -10,41 +10,42 @@ export interface RecoveredLog {
   readonly meta: Meta;
   /** Of the meta record; 0 for none. */
   readonly metaSequence: number;
+  /** The region's time goes on from here. */
+  readonly last: Timestamp;
+  /** Every record could be read. If not, `meta` says so, and has to be written before anything else. */
+  readonly isComplete: boolean;
 }
 
-export const NO_META: Meta = { lastTimestamp: TIMESTAMP_ZERO, collected: VersionVector.EMPTY, generation: 0 };
+export const NO_META: Meta = { collected: VersionVector.EMPTY, generation: 0, distrustedUntil: 0 };
 
 /**
  * Reads the last record of every key, in any order.
  *
  * 1. The vector is the join of the clocks in the records and of their writers' own events, not of the entries' contexts:
  *    a batch from a peer that was interrupted left contexts that promise more than was applied.
- * 2. One record that cannot be read (`isComplete` false) may have held anything: then nothing is taken for seen but what
- *    each key had seen for itself, and everything is asked for again. Whether deletions were collected is not known
- *    either: whoever lacks anything gets whole ranges.
+ * 2. One record that cannot be read (`isComplete` false) may have held anything: then nothing of all records so far is
+ *    taken for seen but what each key had seen for itself, also at later starts, and everything is asked for again.
+ *    Whether deletions were collected is not known either: whoever lacks anything gets whole ranges.
  * 3. The region's time goes on from the highest timestamp of all, whatever the wall says.
  */
 export function recoverLog(records: readonly StoredRecord[], isComplete: boolean): RecoveredLog {
-  let vector = VersionVector.EMPTY;
+  const meta = records.find(({ record }) => record.key === META_KEY);
+  const known = meta?.record.meta ?? NO_META;
+  const newest = records.reduce((max, { sequence }) => Math.max(max, sequence), 0);
+  const distrustedUntil = isComplete ? known.distrustedUntil : newest;
+  let [vector, all] = [VersionVector.EMPTY, VersionVector.EMPTY];
   let last: Timestamp = TIMESTAMP_ZERO;
   const entries: { entry: Entry; sequence: number }[] = [];
-  let meta: (StoredRecord & { readonly record: { readonly meta?: Meta } }) | undefined;
-  for (const stored of records) {
-    const { entry, clock, lineage } = stored.record;
+  for (const { record, sequence } of records) {
+    const { entry, clock, lineage } = record;
     const own = lineage.actor === undefined ? clock : clock.merge(VersionVector.of([[lineage.actor, lineage.counter]]));
-    vector = vector.merge(own);
-    if (stored.record.key === META_KEY) meta = stored;
-    if (entry === undefined) continue;
-    for (const { hlc } of entry.versions) if (compareTimestamps(hlc, last) > 0) last = hlc;
-    entries.push({ entry: { ...entry, context: entry.context.merge(own) }, sequence: stored.sequence });
+    all = all.merge(own);
+    if (sequence > distrustedUntil) vector = vector.merge(own);
+    for (const hlc of [record.last, ...(entry?.versions ?? []).map((version) => version.hlc)])
+      if (compareTimestamps(hlc, last) > 0) last = hlc;
+    if (entry !== undefined) entries.push({ entry: { ...entry, context: entry.context.merge(own) }, sequence });
   }
-  const known = meta?.record.meta ?? NO_META;
-  const lastTimestamp = compareTimestamps(known.lastTimestamp, last) > 0 ? known.lastTimestamp : last;
-  const collected = isComplete ? known.collected : vector;
-  return {
-    entries,
-    vector: isComplete ? vector : VersionVector.EMPTY,
-    meta: { ...known, lastTimestamp, collected },
-    metaSequence: meta?.sequence ?? 0,
-  };
+  const collected = isComplete ? known.collected : all;
+  const noted = { ...known, collected, distrustedUntil };
+  return { entries, vector, meta: noted, metaSequence: meta?.sequence ?? 0, last, isComplete };
 }

@@ -26,6 +26,8 @@ export interface UpkeepSources {
   readonly ended: EndedEpochs;
   /** Everybody has been asked since holes were seen: what is missing in them is nowhere. */
   readonly mayCloseHoles: boolean;
+  /** Lives of this region's log that peers have heard of lately: they may not be over. */
+  readonly living: ReadonlySet<ActorId>;
 }
 
 /**
@@ -148,11 +150,11 @@ function removedLives(sources: UpkeepSources, removed: string): Change | undefin
  * Events of ended lives of the region that came without those before them: its log was lost or went back, and others had
  * taken some of it. No clock can get past what nobody has any more, unless the list says that it is over.
  */
-export function holesOf({ view, clock }: UpkeepSources, region: string): VersionVector {
+export function holesOf({ view, clock, living }: UpkeepSources, region: string): VersionVector {
   let holes = VersionVector.EMPTY;
   for (const { context } of view.ahead())
     for (const [actor, counter] of context.entries())
-      if (regionOf(actor) === region && actor !== clock.lineage.actor && clock.vector.counterOf(actor) < counter)
+      if (regionOf(actor) === region && !living.has(actor) && clock.vector.counterOf(actor) < counter)
         holes = holes.merge(VersionVector.of([[actor, counter]]));
   return holes;
 }

@@ -62,8 +62,12 @@ export class View {
   }
 
   /** By key. */
-  *entries(): Iterable<Entry> {
-    for (const key of this.#keys) yield this.#filled(key, this.#slots.get(key) as Slot);
+  *entries(prefix = ''): Iterable<Entry> {
+    for (let i = this.#position(prefix); i < this.#keys.length; i++) {
+      const key = this.#keys[i] as string;
+      if (!key.startsWith(prefix)) return;
+      yield this.#filled(key, this.#slots.get(key) as Slot);
+    }
   }
 
   /** Keys with a deletion, or of which nothing is left, that have seen nothing beyond the clock. */
