@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, rename, rm } from 'node:fs/promises';
+import { access, type FileHandle, rename, rm } from 'node:fs/promises';
 import { Failure } from '@meridian/failure';
 
 /** A blob on its way in from an upload. It ends in exactly one of `finish` and `discard`. */
@@ -31,8 +31,12 @@ export class IncomingBlob {
     await this.#file.appendFile(chunk);
   }
 
-  /** Verifies and keeps it. @throws Failure INVALID_ARGUMENT / BLOB_SIZE or BLOB_DIGEST; then nothing is kept. */
-  async finish(): Promise<void> {
+  /**
+   * Verifies and keeps it.
+   * @returns false when the same bytes have come another way meanwhile, and are counted already
+   * @throws Failure INVALID_ARGUMENT / BLOB_SIZE or BLOB_DIGEST; then nothing is kept.
+   */
+  async finish(): Promise<boolean> {
     try {
       if (this.#bytes < this.#bytesExpected) throw this.#wrongSize('fewer');
       if (`sha256:${this.#hash.digest('hex')}` !== this.digest)
@@ -41,7 +45,7 @@ export class IncomingBlob {
         });
       await this.#file.sync();
       await this.#file.close();
-      await rename(this.#path, this.#target);
+      return await keepAs(this.#path, this.#target);
     } catch (error) {
       await this.discard();
       throw error;
@@ -57,4 +61,18 @@ export class IncomingBlob {
     const message = `${this.digest} has ${how} than the ${this.#bytesExpected} bytes that its manifest says`;
     return new Failure('INVALID_ARGUMENT', message, { reason: 'BLOB_SIZE' });
   }
+}
+
+/**
+ * Gives verified bytes the name of their digest.
+ * @returns false when a file of that name is there: then it is the same, and this one goes
+ */
+export async function keepAs(path: string, target: string): Promise<boolean> {
+  const isHere = await access(target).then(
+    () => true,
+    () => false,
+  );
+  if (isHere) await rm(path, { force: true });
+  else await rename(path, target);
+  return !isHere;
 }

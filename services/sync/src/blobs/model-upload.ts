@@ -126,7 +126,8 @@ class ModelUpload {
     this.#current = undefined;
     this.#ignored = undefined;
     if (current === undefined) return;
-    await current.finish();
+    const isCounted = await current.finish();
+    if (!isCounted) this.#reserved.get(current.digest)?.();
     this.#kept.add(current.digest);
   }
 }

@@ -1,8 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { assert, Failure } from '@meridian/failure';
+import { keepAs } from './incoming-blob.ts';
 
 export interface PartialBlobOptions {
   readonly path: string;
@@ -73,13 +74,7 @@ export class PartialBlob {
     await this.#file.close();
     this.#isOpen = false;
     // An upload may have brought the same bytes meanwhile: they are counted already.
-    const isHere = await access(target).then(
-      () => true,
-      () => false,
-    );
-    if (isHere) await rm(path, { force: true });
-    else await rename(path, target);
-    onEnd(isHere ? 0 : bytes);
+    onEnd((await keepAs(path, target)) ? bytes : 0);
   }
 
   async discard(): Promise<void> {

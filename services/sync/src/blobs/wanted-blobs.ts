@@ -72,7 +72,8 @@ export class WantedBlobs {
   }
 }
 
-function readBlobs(manifest: unknown): readonly ManifestBlob[] {
+/** None of a manifest that this version cannot read. */
+export function readBlobs(manifest: unknown): readonly ManifestBlob[] {
   try {
     return blobsOf(parseManifest(manifest));
   } catch {

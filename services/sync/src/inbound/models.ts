@@ -11,7 +11,7 @@ import type {
 } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { canonicalJson, DEFAULT_MODEL } from '@meridian/models';
-import { currentValue, ModelIndex, modelKey } from '@meridian/replica';
+import { currentValue, MODEL_PREFIX, ModelIndex, modelKey, READY_PREFIX } from '@meridian/replica';
 import { type CallContext, withSilenceLimit } from '@meridian/rpc';
 import { attributeNames, type Clock } from '@meridian/runtime';
 import { type Span, SpanStatusCode, type Tracer } from '@opentelemetry/api';
@@ -23,6 +23,7 @@ import type { ModelProblems } from '../readiness/model-problems.ts';
 import type { Readiness } from '../readiness/readiness.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import type { Rolls } from '../roll/rolls.ts';
+import { authorOf } from './author.ts';
 import { requireOwnRegion } from './own-region.ts';
 
 export interface ModelsOptions {
@@ -70,8 +71,10 @@ export class ModelHandlers {
       const manifest = await receiveModel(uploadParts(heard), blobs, (wanted) => rolls.requireFree(wanted));
       const { key, value, name, digest } = modelValue(manifest);
       span.setAttributes({ [attributeNames.model]: name, [attributeNames.modelDigest]: digest });
+      // The upload may have taken minutes: an alias may have come to need the version that it replaces.
+      rolls.requireFree(manifest);
       const { vector } = await this.#options.replicator.write(
-        { key, value, when: 'differs' },
+        { key, value, when: 'differs', author: authorOf(context.peer) },
         { timeoutMs: WRITE_TIMEOUT_MS, cause: context.cause },
       );
       // What was missing may be here now; the workers try again.
@@ -88,7 +91,8 @@ export class ModelHandlers {
   listModels(): MessageInitShape<typeof ListModelsResponseSchema> {
     const { region, regions, replicator, blobReplicator } = this.#options;
     const index = new ModelIndex();
-    for (const entry of replicator.entries()) index.update(entry);
+    for (const prefix of [MODEL_PREFIX, READY_PREFIX])
+      for (const entry of replicator.entries(prefix)) index.update(entry);
     const models = index.models().map(({ name, digest, manifest, dot }) => ({
       name,
       modelDigest: digest,
@@ -118,7 +122,7 @@ export class ModelHandlers {
       });
     if (!force) rolls.requireUnused(name);
     const { vector } = await replicator.write(
-      { key, value: undefined, when: 'differs' },
+      { key, value: undefined, when: 'differs', author: authorOf(context.peer) },
       { timeoutMs: WRITE_TIMEOUT_MS, cause: context.cause },
     );
     return { versionVector: vector.toString() };
@@ -149,7 +153,7 @@ export class ModelHandlers {
 
   #isKnown(digest: string): boolean {
     const index = new ModelIndex();
-    for (const entry of this.#options.replicator.entries()) index.update(entry);
+    for (const entry of this.#options.replicator.entries(MODEL_PREFIX)) index.update(entry);
     return index.modelByDigest(digest) !== undefined;
   }
 }

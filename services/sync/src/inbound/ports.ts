@@ -3,10 +3,7 @@ import type { RegionSyncStatus } from '../replication/status.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 
 /** The region's replica, as the doors for people use it. */
-export type SharedState = Pick<
-  Replicator,
-  'vector' | 'hasSeen' | 'contextOf' | 'get' | 'entries' | 'onChange' | 'write' | 'watch'
->;
+export type SharedState = Pick<Replicator, 'vector' | 'hasSeen' | 'get' | 'entries' | 'onChange' | 'write' | 'watch'>;
 
 /** What operators look at and decide of the replication itself. */
 export interface Administration {

@@ -24,6 +24,8 @@ import type { Clock } from '@meridian/runtime';
 import type { EvidenceDesk } from '../roll/evidence-desk.ts';
 import type { RollRequest } from '../roll/plan-roll.ts';
 import type { Caller, Rolls } from '../roll/rolls.ts';
+import { authorOf } from './author.ts';
+import { requireOwnRegion } from './own-region.ts';
 
 export interface RollServiceOptions {
   readonly region: string;
@@ -75,10 +77,7 @@ export function rollServiceHandlers(options: RollServiceOptions): ServiceHandler
 }
 
 function reportEvidence(request: ReportEvidenceRequest, { peer }: CallContext, options: RollServiceOptions): void {
-  if (peer.region !== options.region)
-    throw new Failure('PERMISSION_DENIED', `this is the state of ${options.region}: tell your own region`, {
-      reason: 'OTHER_REGION',
-    });
+  requireOwnRegion({ peer }, options.region);
   const { rollId, reporter } = request;
   if (!ROLL_ID.test(rollId)) throw invalid('roll_id', 'ROLL_ID_INVALID');
   if (!REPORTER.test(reporter)) throw invalid('reporter', 'REPORTER_INVALID');
@@ -132,7 +131,7 @@ function gateOf(gate: WireGate | undefined): Partial<RollGate> {
 }
 
 function callerOf({ peer, cause }: CallContext): Caller {
-  return { author: `${peer.role}/${peer.name}`, cause };
+  return { author: authorOf(peer), cause };
 }
 
 function invalid(field: string, reason: string): Failure {

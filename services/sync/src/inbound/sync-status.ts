@@ -14,8 +14,8 @@ import { Failure } from '@meridian/failure';
 import type { CallContext } from '@meridian/rpc';
 import type { Clock } from '@meridian/runtime';
 import type { RegionSyncStatus } from '../replication/status.ts';
+import { authorOf } from './author.ts';
 import type { Administration, SharedState } from './ports.ts';
-import { authorOf } from './writes.ts';
 
 export interface SyncStatusOptions {
   readonly region: string;

@@ -10,8 +10,9 @@ import type {
 } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { compareDots, type Entry, isConflicted } from '@meridian/replica';
-import type { CallContext, Peer } from '@meridian/rpc';
+import type { CallContext } from '@meridian/rpc';
 import type { Written } from '../replication/protocol.ts';
+import { authorOf } from './author.ts';
 import { requireConfigKey, requireKey } from './key-rules.ts';
 import type { SharedState } from './ports.ts';
 import type { Session, SessionFields } from './session.ts';
@@ -85,11 +86,6 @@ export class WriteHandlers {
       throw new Failure('FAILED_PRECONDITION', `${key} is not in conflict`, { reason: 'NOT_CONFLICTED' });
     return entry;
   }
-}
-
-/** The caller as versions name it. */
-export function authorOf({ role, name }: Peer): string {
-  return `${role}/${name}`;
 }
 
 function chosenValue({ key, choice }: ResolveConflictRequest, { versions }: Entry): Uint8Array | undefined {

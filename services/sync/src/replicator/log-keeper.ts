@@ -1,4 +1,4 @@
-import { VersionVector } from '@meridian/causality';
+import { TIMESTAMP_ZERO, VersionVector } from '@meridian/causality';
 import { Failure } from '@meridian/failure';
 import { backoffMs, type Clock, type Logger, type Random } from '@meridian/runtime';
 import { META_KEY } from '../replication/protocol.ts';
@@ -77,7 +77,9 @@ export class LogKeeper {
    */
   beginAnew(generation: number, boot: () => Promise<void>): Promise<boolean> {
     const { log, random } = this.#options;
-    const record = { key: META_KEY, meta: { ...NO_META, generation }, lineage: NO_LINEAGE, clock: VersionVector.EMPTY };
+    const meta = { ...NO_META, generation };
+    const nothing = { lineage: NO_LINEAGE, clock: VersionVector.EMPTY, last: TIMESTAMP_ZERO };
+    const record = { key: META_KEY, meta, ...nothing };
     const messageId = `rejoin.${random.bigint64().toString(16)}`;
     return this.#untilDone('rejoin', async () => {
       await log.clear();

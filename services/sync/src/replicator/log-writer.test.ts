@@ -13,7 +13,7 @@ const version = { dot, hlc: { wallMs: 1, logical: 0 }, value: Buffer.from('v'), 
 const entry = { key: 'label/a', versions: [version], context: VersionVector.of([[dot.actor, 1]]) };
 const append: Append = {
   id: 1,
-  record: { key: entry.key, entry, lineage: dot, clock: VersionVector.EMPTY },
+  record: { key: entry.key, entry, lineage: dot, clock: VersionVector.EMPTY, last: version.hlc },
   expectedSequence: 0,
 };
 

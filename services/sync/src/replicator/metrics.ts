@@ -1,5 +1,4 @@
 import type { VersionVector } from '@meridian/causality';
-import type { Entry } from '@meridian/replica';
 import { attributeNames } from '@meridian/runtime';
 import type { Counter, Meter } from '@opentelemetry/api';
 import type { AlarmReason, Event } from '../replication/protocol.ts';
@@ -17,7 +16,8 @@ export class SyncMetrics {
       description: 'Deltas applied, known or with a gap, fetches started, completed or failed, by peer',
     });
     this.#alarms = meter.createCounter('meridian.sync.alarms', {
-      description: 'What must not happen: forked or damaged logs, reused dots, far-future clocks, full state, by peer',
+      description:
+        'What must not happen: cloned, restored or damaged logs, reused dots, far-future clocks, strangers, full state, by peer',
     });
     this.#retries = meter.createCounter('meridian.sync.append.retries', {
       description: 'Records that the state log did not take at once, by reason',
@@ -37,9 +37,7 @@ export class SyncMetrics {
   }
 
   /** Gauges, read when they are asked for. */
-  observe(
-    read: () => { readonly entries: Iterable<Entry>; readonly vector: VersionVector; readonly conflicts: number },
-  ): void {
+  observe(read: () => { readonly entries: number; readonly vector: VersionVector; readonly conflicts: number }): void {
     const entries = this.#meter.createObservableGauge('meridian.sync.entries', { description: 'Keys of the state' });
     const conflicts = this.#meter.createObservableGauge('meridian.sync.conflicts', {
       description: 'Keys whose concurrent versions differ',
@@ -50,8 +48,7 @@ export class SyncMetrics {
     this.#meter.addBatchObservableCallback(
       (result) => {
         const now = read();
-        const all = [...now.entries];
-        result.observe(entries, all.length);
+        result.observe(entries, now.entries);
         result.observe(conflicts, now.conflicts);
         result.observe(vector, now.vector.size);
       },

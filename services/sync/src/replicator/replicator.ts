@@ -58,6 +58,8 @@ export class Replicator implements Component {
   readonly name = 'replicator';
   readonly #options: ReplicatorOptions;
   readonly #stopped = new AbortController();
+  /** Ends with the machine: its watches read a state that is not the region's any more. */
+  #life = new AbortController();
   readonly #writes = new Map<number, PromiseWithResolvers<Written>>();
   /** Events of stored writes, until their delta names them as its causes. */
   readonly #events = new Map<number, Cause>();
@@ -79,7 +81,11 @@ export class Replicator implements Component {
   /** Reads the log. @throws Failure UNAVAILABLE when it cannot be read. */
   async start(): Promise<void> {
     await this.#boot();
-    this.#options.metrics.observe(() => ({ entries: this.entries(), vector: this.vector, conflicts: this.conflicts }));
+    this.#options.metrics.observe(() => ({
+      entries: this.#running.view.size,
+      vector: this.vector,
+      conflicts: this.conflicts,
+    }));
   }
 
   async #boot(): Promise<void> {
@@ -177,13 +183,9 @@ export class Replicator implements Component {
     return entry && this.#outward(entry);
   }
 
-  *entries(): Iterable<Entry> {
-    for (const entry of this.#running.view.entries()) yield this.#outward(entry);
-  }
-
-  /** What a writer has seen who reads this key now: also of one that is absent. */
-  contextOf(key: string): VersionVector {
-    return this.#running.outward(this.#running.view.at(key).context);
+  /** By key. */
+  *entries(prefix = ''): Iterable<Entry> {
+    for (const entry of this.#running.view.entries(prefix)) yield this.#outward(entry);
   }
 
   #outward(entry: Entry): Entry {
@@ -227,11 +229,12 @@ export class Replicator implements Component {
   changeMember(
     region: string,
     action: 'add' | 'remove',
-    options: { readonly timeoutMs: number; readonly author?: string },
+    options: { readonly timeoutMs: number; readonly author?: string; readonly cause?: Cause | undefined },
   ): Promise<Written> {
-    const author = options.author === undefined ? {} : { author: options.author };
+    const { author, cause } = options;
+    const given = { ...(author !== undefined && { author }), ...(cause && { cause }) };
     return this.#awaitWrite(`member/${region}`, options.timeoutMs, (id) =>
-      this.#step({ kind: 'member', id, region, action, ...author }),
+      this.#step({ kind: 'member', id, region, action, ...given }),
     );
   }
 
@@ -254,7 +257,7 @@ export class Replicator implements Component {
   }
 
   /**
-   * Everything that `seen` does not cover, then what changes.
+   * Everything that `seen` does not cover, then what changes. Ends when the region begins anew.
    * @throws Failure RESOURCE_EXHAUSTED / TOO_MANY_WATCHES. Retryable.
    */
   async *watch(seen: VersionVector, signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
@@ -263,7 +266,7 @@ export class Replicator implements Component {
     const watch = new Watch(this.#running, this.#running.inward(seen));
     this.#watches.add(watch);
     try {
-      for await (const update of watch.updates(AbortSignal.any([signal, this.#stopped.signal])))
+      for await (const update of watch.updates(AbortSignal.any([signal, this.#stopped.signal, this.#life.signal])))
         yield {
           ...update,
           entries: update.entries.map((entry) => this.#outward(entry)),
@@ -344,6 +347,8 @@ export class Replicator implements Component {
     const gone = new Failure('UNAVAILABLE', 'the region begins anew: try again', { reason: 'RECOVERING' });
     for (const write of this.#writes.values()) write.reject(gone);
     if (!(await this.#keeper.beginAnew(generation, () => this.#boot()))) return;
+    this.#life.abort(gone);
+    this.#life = new AbortController();
     this.#tell([]);
     this.connect();
   }

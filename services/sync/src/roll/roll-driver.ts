@@ -1,15 +1,19 @@
-import { blobsOf, type ManifestBlob, parseManifest } from '@meridian/models';
 import {
+  ALIAS_PREFIX,
   AliasIndex,
   type AliasRoll,
   encodePhase,
+  MODEL_PREFIX,
   ModelIndex,
   type Phases,
+  READY_PREFIX,
+  ROLL_PREFIX,
   rollKey,
   rollState,
 } from '@meridian/replica';
 import type { Clock, Component, Logger, Timer } from '@meridian/runtime';
 import type { BlobStore } from '../blobs/blob-store.ts';
+import { readBlobs } from '../blobs/wanted-blobs.ts';
 import type { ModelProblems } from '../readiness/model-problems.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import { Contact } from './contact.ts';
@@ -67,17 +71,21 @@ export class RollDriver implements Component {
   #later(): void {
     if (this.#stopped) return;
     this.#timer = this.#o.clock.setTimer(LOOK_INTERVAL_MS, () => {
-      this.#looking = this.#look().then(() => this.#later());
+      this.#looking = this.#look()
+        .catch((error) => this.#o.logger.warn({ err: error }, 'the rolls could not be looked at; trying again'))
+        .finally(() => this.#later());
     });
   }
 
   async #look(): Promise<void> {
     const { replicator, logger } = this.#o;
     const [aliases, models] = [new AliasIndex(), new ModelIndex()];
-    for (const entry of replicator.entries()) {
-      aliases.update(entry);
-      models.update(entry);
-    }
+    for (const prefix of [ALIAS_PREFIX, ROLL_PREFIX])
+      for (const entry of replicator.entries(prefix)) aliases.update(entry);
+    // Most of the time there is nothing to do, and manifests are long.
+    if (aliases.names().length === 0) return;
+    for (const prefix of [MODEL_PREFIX, READY_PREFIX])
+      for (const entry of replicator.entries(prefix)) models.update(entry);
     for (const name of aliases.names()) {
       const alias = aliases.get(name);
       if (alias === undefined || this.#stopped) continue;
@@ -126,20 +134,11 @@ export class RollDriver implements Component {
     const { problems, blobs } = this.#o;
     const model = models.modelByDigest(digest);
     if (model === undefined) return '';
-    for (const blob of readableBlobs(model.manifest)) {
+    for (const blob of readBlobs(model.manifest)) {
       if ((await blobs.bytesOf(blob.digest)) !== undefined) continue;
       problems.report(digest, '');
       return '';
     }
     return problems.of(digest);
-  }
-}
-
-/** None of a manifest that this version cannot read: then what the workers say of it stands. */
-function readableBlobs(manifest: unknown): readonly ManifestBlob[] {
-  try {
-    return blobsOf(parseManifest(manifest));
-  } catch {
-    return [];
   }
 }

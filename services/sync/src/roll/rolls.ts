@@ -2,13 +2,16 @@ import type { VersionVector } from '@meridian/causality';
 import { Failure } from '@meridian/failure';
 import { type Manifest, modelDigest } from '@meridian/models';
 import {
+  ALIAS_PREFIX,
   type AliasEntry,
   AliasIndex,
   type AliasRoll,
   type AliasTarget,
   aliasKey,
   encodeAlias,
+  MODEL_PREFIX,
   ModelIndex,
+  ROLL_PREFIX,
 } from '@meridian/replica';
 import type { Clock, Random } from '@meridian/runtime';
 import type { Cause } from '../replication/protocol.ts';
@@ -159,10 +162,9 @@ export class Rolls {
 
   #read(): Known {
     const [aliases, models] = [new AliasIndex(), new ModelIndex()];
-    for (const entry of this.#o.replicator.entries()) {
-      aliases.update(entry);
-      models.update(entry);
-    }
+    for (const prefix of [ALIAS_PREFIX, ROLL_PREFIX])
+      for (const entry of this.#o.replicator.entries(prefix)) aliases.update(entry);
+    for (const entry of this.#o.replicator.entries(MODEL_PREFIX)) models.update(entry);
     return { aliases, models };
   }
 
