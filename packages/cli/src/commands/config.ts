@@ -5,6 +5,7 @@ import {
   GetResponseSchema,
   HistoryResponseSchema,
   PutResponseSchema,
+  type VersionView,
 } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import type { Command } from 'commander';
@@ -15,13 +16,21 @@ import { formatNumber } from '../format/quantity.ts';
 import { plain } from '../json.ts';
 import { note, print, printJson } from '../terminal.ts';
 import { type CommandContext, optionsOf, wholeNumber } from './context.ts';
-import { type AfterOption, addAfterOption, CALL_TIMEOUT_MS, keyOf, onSync, sessionFields } from './state-call.ts';
+import {
+  type AfterOption,
+  addAfterOption,
+  CALL_TIMEOUT_MS,
+  keyOf,
+  onSync,
+  REGION_OPTION,
+  type StateClient,
+  sessionFields,
+} from './state-call.ts';
 
 interface EditOptions extends AfterOption {
   readonly context?: string;
 }
 
-const REGION_OPTION = ['-r, --region <name>', 'region to ask (default: the first that answers)'] as const;
 const CONTEXT_OPTION = [
   '--context <text>',
   'supersede only what this covers (context of `config get --json`); what came since stays beside it, as a conflict',
@@ -87,7 +96,8 @@ function addGet(config: Command, { terminal }: CommandContext): void {
       if (entry?.conflicted === true)
         note(terminal, `${key} is ${conflictCount(entry)}; see: ./meridian conflicts show ${key}`);
       const winner = entry && winnerIn(entry);
-      if (winner === undefined || winner.deleted) throw notSet(key, region.name, winner && origin(winner));
+      if (winner === undefined) throw notSet(key, region.name, await deletionOf(client, key));
+      if (winner.deleted) throw notSet(key, region.name, winner);
       terminal.out.write(winner.value);
       // For people: their prompt on a line of its own, and the bytes as they are for everything else.
       if (terminal.interactive && winner.value.at(-1) !== NEWLINE) note(terminal, '');
@@ -97,8 +107,14 @@ function addGet(config: Command, { terminal }: CommandContext): void {
 
 const NEWLINE = 10;
 
-function notSet(key: string, region: string, deletion: string | undefined): Failure {
-  const what = deletion === undefined ? `is not set in ${region}` : `was deleted by ${deletion}`;
+/** Once every region has it a deletion is forgotten: then only the history tells of it. */
+async function deletionOf(client: StateClient, key: string): Promise<VersionView | undefined> {
+  const { items } = await client.history({ key, limit: 1 }, { timeoutMs: CALL_TIMEOUT_MS });
+  return items[0]?.version?.deleted ? items[0].version : undefined;
+}
+
+function notSet(key: string, region: string, deletion: VersionView | undefined): Failure {
+  const what = deletion === undefined ? `is not set in ${region}` : `was deleted by ${origin(deletion)}`;
   return new Failure('NOT_FOUND', `${key} ${what}`, { reason: 'KEY_UNKNOWN' });
 }
 

@@ -10,7 +10,14 @@ import { formatConflict, formatConflicts, shortValue } from '../format/entry.ts'
 import { plain } from '../json.ts';
 import { print, printJson } from '../terminal.ts';
 import { type CommandContext, optionsOf, wholeNumber } from './context.ts';
-import { type AfterOption, addAfterOption, CALL_TIMEOUT_MS, onSync, sessionFields } from './state-call.ts';
+import {
+  type AfterOption,
+  addAfterOption,
+  CALL_TIMEOUT_MS,
+  onSync,
+  REGION_OPTION,
+  sessionFields,
+} from './state-call.ts';
 
 interface ResolveOptions extends AfterOption {
   readonly take?: number;
@@ -18,7 +25,6 @@ interface ResolveOptions extends AfterOption {
   readonly delete?: boolean;
 }
 
-const REGION_OPTION = ['-r, --region <name>', 'region to ask (default: the first that answers)'] as const;
 const VERSIONS_MAX = 64;
 
 export function addConflictsCommands(program: Command, context: CommandContext): void {

@@ -83,12 +83,13 @@ function addRoll(models: Command, context: CommandContext): void {
     .option('-r, --region <name>', 'region to tell or ask')
     .action(async (alias: string) => {
       const options = optionsOf<RollOptions>(roll);
-      if (options.to !== undefined && (options.back || options.status))
+      if ([options.to, options.back, options.status].filter(Boolean).length > 1)
         throw new Failure('INVALID_ARGUMENT', 'one of --to, --back and --status', { reason: 'USAGE' });
       const identity = options.to !== undefined || options.back ? 'operator' : 'client';
       await call(options, identity, async (client) => {
-        show(shown((await begin(client, alias, options)).alias), options, context);
-        if (options.watch) await watch(client, alias, options, context);
+        const first = shown((await begin(client, alias, options)).alias);
+        show(first, options, context);
+        if (options.watch) await watch(client, first, options, context);
       });
     });
 }
@@ -113,11 +114,12 @@ function begin(client: RpcClient<typeof RollService>, alias: string, options: Ro
 
 async function watch(
   client: RpcClient<typeof RollService>,
-  alias: string,
+  first: AliasView,
   options: GlobalOptions,
   context: CommandContext,
 ): Promise<void> {
-  for (let last = ''; ; ) {
+  const alias = first.record?.alias ?? '';
+  for (let last = formatRoll(first); ; ) {
     const view = shown((await client.getRoll({ alias }, { timeoutMs: CALL_TIMEOUT_MS })).alias);
     const text = formatRoll(view);
     if (text !== last) show(view, options, context);

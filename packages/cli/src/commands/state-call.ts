@@ -20,6 +20,8 @@ export function addAfterOption(command: Command): Command {
   return command.option('--after <token>', 'not before the region has seen this (versionVector of another answer)');
 }
 
+export const REGION_OPTION = ['-r, --region <name>', 'region to ask (default: the first that answers)'] as const;
+
 /** Fields of a request that `--after` sets. */
 export function sessionFields({ after }: AfterOption) {
   return after === undefined ? {} : { versionVector: after, waitMs: AFTER_WAIT_MS };

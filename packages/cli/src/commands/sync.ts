@@ -11,9 +11,8 @@ import { formatMembers, formatSyncLine, formatSyncStatus } from '../format/sync-
 import { plain } from '../json.ts';
 import { print, printJson, type Terminal } from '../terminal.ts';
 import { type CommandContext, type GlobalOptions, optionsOf } from './context.ts';
-import { CALL_TIMEOUT_MS, onSync } from './state-call.ts';
+import { CALL_TIMEOUT_MS, onSync, REGION_OPTION } from './state-call.ts';
 
-const REGION_OPTION = ['-r, --region <name>', 'region to ask (default: the first that answers)'] as const;
 const WATCH_INTERVAL_MS = 1_000;
 /** A change of the membership waits for the other regions. */
 const CHANGE_TIMEOUT_MS = 30_000;

@@ -107,5 +107,7 @@ export class RollEvidence implements Component {
 
 function isModelError(task: Task, { how, outcome }: Ending): boolean {
   if (task.crashes > 0) return how === 'committed' || how === 'failed';
-  return how === 'failed' && outcome.kind === 'failure' && MODEL_CODES.has(outcome.failure.code);
+  if (how !== 'failed' || outcome.kind !== 'failure') return false;
+  // A worker that never had the version says nothing about it.
+  return MODEL_CODES.has(outcome.failure.code) && outcome.failure.reason !== 'MODEL_SUPERSEDED';
 }
