@@ -20,6 +20,7 @@ const REQUIRED = [
   'held timestamps',
   'whole-range answers',
   'rotten records',
+  'restarts at rest',
   'stale answers',
   'freezes',
   'clock jumps',

@@ -23,6 +23,8 @@ export interface SimulationOptions {
   readonly diskMs: readonly number[];
   readonly clockOffsetsMs: readonly number[];
   readonly faults: readonly PlannedFault[];
+  /** In the end, when all is quiet, every process starts again, with its clock an hour back. */
+  readonly restartsAtRest: boolean;
   /** In the end a record vanishes from a disk unnoticed. */
   readonly rots: boolean;
 }
@@ -92,7 +94,7 @@ export function drawOptions(seed: number, chance: Chance): SimulationOptions {
     operations,
     operationGapMs,
     clients: chance.between(2, 6),
-    deletions: chance.pick([0.1, 0.25, 0.5]),
+    deletions: chance.pick([0.1, 0.25, 0.5, 0.85]),
     loss,
     duplicates: 0.1,
     delayMs: chance.pick([2, 20, 80]),
@@ -104,6 +106,7 @@ export function drawOptions(seed: number, chance: Chance): SimulationOptions {
     diskMs: regions.map(() => chance.pick([1, 5, 5, 40, 400])),
     clockOffsetsMs: clocks,
     faults: drawFaults(regions.length, operations * operationGapMs, chance),
+    restartsAtRest: chance.happens(0.2),
     rots: chance.happens(0.08),
   };
 }

@@ -18,6 +18,7 @@ export interface RunResult {
 /** Rounds that everything may take that follows from a fault: seals, ended epochs, forgotten deletions. */
 const HOUSEKEEPING_ROUNDS = 6;
 const SLACK_MS = 3_000;
+const HOUR_MS = 3_600_000;
 /** What went with a store is given up only after a good while. */
 const GIVE_UP_MS = 75_000;
 
@@ -65,9 +66,11 @@ class Run {
 
   /** Every region takes writes, and they arrive everywhere. */
   #probe(): void {
-    const { counts } = this.#world;
+    const { counts, options } = this.#world;
     const before = counts['acknowledged writes'];
+    if (options.restartsAtRest) this.#restart();
     const asked = this.#clients.probe();
+    if (options.restartsAtRest) this.#turnClocks(HOUR_MS);
     this.#pass(FETCH_INTERVAL_MS + SLACK_MS);
     if (counts['acknowledged writes'] - before !== asked)
       throw new Violation(
@@ -76,6 +79,22 @@ class Run {
       );
     this.#expectSameValues();
     this.#awaitEqual();
+  }
+
+  /** S13: what was given out before lies in the log, or nowhere. */
+  #restart(): void {
+    const { counts } = this.#world;
+    this.#turnClocks(-HOUR_MS);
+    for (const process of this.#world.members()) {
+      counts['restarts at rest']++;
+      process.crash(50);
+    }
+    this.#pass(100);
+  }
+
+  #turnClocks(byMs: number): void {
+    const { heap } = this.#world;
+    for (const { wall } of this.#world.members()) wall.jump(byMs, heap.nowMs);
   }
 
   /** S19: a disk has silently lost a record. Clocks do not show it, digests do. */
@@ -89,7 +108,7 @@ class Run {
     world.hasRotted = true;
     world.oracle.rots();
     process.crash(50);
-    process.disk.records.delete(chance.pick(keys));
+    process.replaceDisk(process.disk.without(chance.pick(keys), process.store.known.copy()));
     this.#pass(3 * FETCH_INTERVAL_MS + SLACK_MS);
     this.#expectSameValues();
     this.#awaitEqual();

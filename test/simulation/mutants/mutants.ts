@@ -26,7 +26,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'lineage.actor ?? actorId(region, newEpoch());',
     replace: 'lineage.actor ?? actorId(region, newEpoch() * 0n + 7n);',
     bug: 'a wiped disk begins its only epoch again',
-    isQuick: true,
   },
   {
     name: 'acknowledge-before-persist',
@@ -97,7 +96,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace:
       '[...view.entries()].some((e) => e.versions.some((v) => v.hlc.wallMs > (entry.versions[0]?.hlc.wallMs ?? 0) + 5_000)),',
     bug: 'a deletion is forgotten when it is 5 s old',
-    isQuick: true,
   },
   {
     name: 'collect-without-unreachable',
@@ -105,6 +103,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'witnesses.every((seen) => seen?.contains(dot) === true),',
     replace: 'witnesses.every((seen) => seen?.contains(dot) !== false),',
     bug: 'a deletion is forgotten though members that were not heard of yet may lack it',
+    isQuick: true,
   },
   {
     name: 'delete-without-context',
@@ -118,10 +117,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'hlc-not-persisted',
     place: 'services/sync/src/replication',
-    find: 'const lastTimestamp = compareTimestamps(known.lastTimestamp, last) > 0 ? known.lastTimestamp : last;',
-    replace: 'const lastTimestamp = compareTimestamps(TIMESTAMP_ZERO, last) > 0 ? last : TIMESTAMP_ZERO;',
+    find: 'metaSequence: meta?.sequence ?? 0, last, isComplete };',
+    replace: 'metaSequence: meta?.sequence ?? 0, last: TIMESTAMP_ZERO, isComplete };',
     bug: 'the time of a region begins anew with each start',
-    isQuick: true,
   },
   {
     name: 'hlc-without-bound',
@@ -142,8 +140,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'hlc-of-collected-lost',
     place: 'services/sync/src/replication',
-    find: 'const lastTimestamp = compareTimestamps(known.lastTimestamp, last) > 0 ? known.lastTimestamp : last;',
-    replace: 'const lastTimestamp = last;',
+    find: 'for (const hlc of [record.last, ...(entry',
+    replace: 'for (const hlc of [...(entry',
     bug: 'timestamps of forgotten deletions are given again',
   },
   {
@@ -193,10 +191,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'torn-log-trusted',
     place: 'services/sync/src/replication',
-    find: 'vector: isComplete ? vector : VersionVector.EMPTY,',
-    replace: 'vector,',
+    find: 'const distrustedUntil = isComplete ? known.distrustedUntil : newest;',
+    replace: 'const distrustedUntil = known.distrustedUntil;',
     bug: 'a log with an unreadable record is taken for whole',
-    isQuick: true,
   },
   {
     name: 'lost-log-serves',
@@ -204,7 +201,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'isRecovering = options.hadLog && ',
     replace: 'isRecovering = !options.hadLog && ',
     bug: 'a region that lost its log writes at once',
-    isQuick: true,
   },
   {
     name: 'generation-ignored',
@@ -212,7 +208,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'generation > state.meta.generation)',
     replace: 'generation > state.meta.generation + 1)',
     bug: 'a region that was removed and added again goes on with its old state',
-    isQuick: true,
   },
   {
     name: 'seal-of-one',
@@ -235,15 +230,13 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'disagrees(origin, view.digest)',
     replace: "disagrees(origin, '')",
     bug: 'equal clocks are taken for equal states',
-    isQuick: true,
   },
   {
     name: 'clones-not-noticed',
     place: 'services/sync/src/replication',
-    find: "this.#hasRival(head.life, life.firstMs) ? 'cloned' : 'new'",
+    find: "this.#hasRival(life, firstMs) ? 'cloned' : 'new'",
     replace: "'new'",
     bug: 'two processes of one region are not noticed',
-    isQuick: true,
   },
   {
     name: 'page-skips',
@@ -270,10 +263,31 @@ export const MUTANTS: readonly Mutant[] = [
     isQuick: true,
   },
   {
-    name: 'seal-ignored',
+    name: 'removed-still-heard',
     place: 'services/sync/src/replication',
-    find: "return state === 'active' || state === 'removing' || ",
-    replace: "return state !== 'unknown' || ",
-    bug: 'what a removed region wrote after its seal is taken over by some',
+    find: 'member !== undefined && !member.isRemoved && generation',
+    replace: 'member !== undefined && generation',
+    bug: 'a region that was removed is still listened to',
+  },
+  {
+    name: 'list-over-gap',
+    place: 'services/sync/src/replication',
+    find: '!hasLives || ',
+    replace: '',
+    bug: 'a list of ended lives is taken in by a delta though the lives are missing',
+  },
+  {
+    name: 'twin-passed-over',
+    place: 'services/sync/src/replication',
+    find: '!living.has(actor) && ',
+    replace: 'actor !== clock.lineage.actor && ',
+    bug: 'what a clone wrote is passed over as lost while the clone lives',
+  },
+  {
+    name: 'time-before-resync',
+    place: 'services/sync/src/replication',
+    find: 'return this.owesResync ? 0 : ',
+    replace: 'return ',
+    bug: 'a region tells what it has until now although it lost what it had acknowledged',
   },
 ];

@@ -152,9 +152,7 @@ export class Faults {
       command,
       history: undefined,
     });
-    // Who was never taken out, as far as is known there, need not be added.
-    const isDone = (output: Output) =>
-      output.kind === 'written' ? output.written.changed || fact.isDurable : isNeedless(output, action);
+    const isDone = (output: Output) => output.kind === 'written' && (output.written.changed || fact.isDurable);
     const input = { kind: 'member' as const, id: world.nextId(), region, action };
     process.write(input, { fact, done: (output) => void (isDone(output) && done()) });
   }
@@ -174,8 +172,4 @@ export class Faults {
     const others = this.#world.members().filter((other) => other.region !== process.region);
     return others.length > 0 && others.every(({ machine, disk }) => !machine.isRecovering && disk.hadLog);
   }
-}
-
-function isNeedless(output: Output, action: 'add' | 'remove'): boolean {
-  return action === 'add' && output.kind === 'refused' && output.failure.reason === 'ALREADY_MEMBER';
 }

@@ -43,12 +43,18 @@ export class VirtualDisk {
 
   /** The record can no longer be read, and there is none before it: a copy of the disk on which it is so. */
   damaged(key: string, known: IdSet): VirtualDisk {
-    const damaged = this.copy(new StoreFacts(this.facts.region, known));
-    damaged.records.delete(key);
+    const damaged = this.without(key, known);
     damaged.unreadable.add(key);
-    for (const { record } of damaged.records.values())
-      for (const { hlc } of record.entry?.versions ?? []) damaged.facts.took(hlc, false);
     return damaged;
+  }
+
+  /** A copy on which the record is not, and nothing says that it ever was. */
+  without(key: string, known: IdSet): VirtualDisk {
+    const copy = this.copy(new StoreFacts(this.facts.region, known));
+    copy.records.delete(key);
+    for (const { record } of copy.records.values())
+      for (const { hlc } of record.entry?.versions ?? []) copy.facts.took(hlc, false);
+    return copy;
   }
 
   copy(facts = this.facts.copy()): VirtualDisk {

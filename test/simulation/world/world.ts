@@ -130,8 +130,9 @@ export class World implements Surroundings {
     const process = this.processes.find((other) => other.name === name);
     process?.crash(50);
     const disk = emptyDisk(region, true);
-    const meta = { lastTimestamp: TIMESTAMP_ZERO, collected: VersionVector.EMPTY, generation };
-    const record = { key: META_KEY, meta, lineage: { actor: undefined, counter: 0 }, clock: VersionVector.EMPTY };
+    const meta = { collected: VersionVector.EMPTY, generation, distrustedUntil: 0 };
+    const nothing = { lineage: { actor: undefined, counter: 0 }, clock: VersionVector.EMPTY, last: TIMESTAMP_ZERO };
+    const record = { key: META_KEY, meta, ...nothing };
     disk.append({ id: 0, record, expectedSequence: 0 });
     process?.replaceDisk(disk);
     this.rejoined.add(region);
