@@ -66,6 +66,7 @@ const ANSWERED = {
   isWholeRange: true,
   isRefused: false,
   isRecovering: false,
+  heardActors: [...ACTORS],
   sentAtMs: 1_700_000_000_000,
 };
 const answer = { entries: ENTRIES, vector: vectorOf(7, 9, 9), nextKey: 'model/centernet-320', ...ANSWERED };
@@ -74,15 +75,23 @@ const record = {
   entry: ENTRIES[0] as Entry,
   lineage: { actor: ACTORS[0], counter: 7 } as never,
   clock: vectorOf(6, 8),
+  last: at(7),
 };
 
 const head = {
-  ...{ vector: vectorOf(5, 5, 9), life: '00000000000000ab', sequence: 7, generation: 0, sentAtMs: 1_700_000_000_000 },
+  ...{
+    vector: vectorOf(5, 5, 9),
+    life: '00000000000000ab',
+    actor: ACTORS[2],
+    sequence: 7,
+    generation: 0,
+    sentAtMs: 1_700_000_000_000,
+  },
   ...{ digest: 'ab'.repeat(16), isRecovering: false, knownUntilMs: 1_700_000_000_000, rounds: 3 },
   ...{ lastFetchAtMs: 1_700_000_000_000, conflicts: 1 },
 };
-const META = { key: '~meta', lineage: { actor: undefined, counter: 0 }, clock: vectorOf(6, 8) };
-const meta = { lastTimestamp: at(3), collected: vectorOf(1, 2, 3), generation: 1 };
+const META = { key: '~meta', lineage: { actor: undefined, counter: 0 }, clock: vectorOf(6, 8), last: at(9) };
+const meta = { collected: vectorOf(1, 2, 3), generation: 1, distrustedUntil: 5 };
 /** Many entries: deflated. */
 const MANY = Array.from({ length: 60 }, (_, i) => entryOf(`config/key-${i}`, vectorOf(1, 1, 1), `value ${i}`));
 

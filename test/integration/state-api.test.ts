@@ -222,6 +222,10 @@ describe('two regions', () => {
       1,
       expect.stringMatching(/^meridian: config\/bin was deleted by operator\/\S+ in beijing at .*\n$/),
     ]);
+    // Once all regions have it the deletion itself is forgotten; the history tells of it.
+    const versions = async () => (await sync('beijing').client('client').get({ key: 'config/bin' })).entry?.versions;
+    await until(async () => ((await versions()) ?? []).length === 0, HEAL_MS);
+    expect((await meridian('config', 'get', 'bin', '--region', 'beijing')).err).toBe(gone.err);
     const never = await meridian('config', 'get', 'never', '--region', 'beijing');
     expect([never.code, never.err]).toEqual([1, 'meridian: config/never is not set in beijing\n']);
     const both = await meridian('config', 'set', 'bin', 'x', '--file', path);
