@@ -8,6 +8,7 @@ import { linkOf, regionOf } from '@meridian/topology';
 import { variations } from '../faults/pictures.ts';
 import { type RunningSystem, startLocalSystem } from '../support/local-system.ts';
 import { ScriptedWorker } from '../support/scripted-worker.ts';
+import { emulatorRow } from './emulator.ts';
 import { median, report } from './report.ts';
 
 const OWNER = 'beijing';
@@ -48,6 +49,7 @@ export async function link(): Promise<boolean> {
         goal: '>= 100',
         peers: { 'round trip ms': roundTripMs, lowest: Math.min(...rates), highest: Math.max(...rates) },
       },
+      await emulatorRow(),
     ]);
   } finally {
     await running.stop();

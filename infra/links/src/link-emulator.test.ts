@@ -113,14 +113,14 @@ describe('delay', () => {
 });
 
 describe('throughput and order', () => {
-  test('carries at least 50 MB/s over 50 ms round trip, every byte in its place', async () => {
+  // A pipe that waited a round trip for each 64 KiB would need 77 s. How fast it is: `make bench ONLY=link`.
+  test('carries 100 MB over 50 ms round trip without waiting for answers, every byte in its place', async () => {
     const received: Promise<{ sha256: string; bytes: number }>[] = [];
     const { port } = await open(await serve((socket) => received.push(digest(socket))), { oneWayDelayMs: 25 });
     const socket = await dial(port);
     const block = randomBytes(2 ** 20 + 17);
     const blocks = 96;
     const expected = createHash('sha256');
-    const startMs = performance.now();
     for (let i = 0; i < blocks; i++) {
       expected.update(block);
       if (!socket.write(block)) await once(socket, 'drain');
@@ -128,9 +128,7 @@ describe('throughput and order', () => {
     socket.end();
     await until(() => received.length === 1);
     expect(await received[0]).toEqual({ sha256: expected.digest('hex'), bytes: blocks * block.length });
-    const megabytesPerSecond = (blocks * block.length) / 1000 / (performance.now() - startMs);
-    expect(megabytesPerSecond).toBeGreaterThan(50);
-  });
+  }, 30_000);
 
   test('bandwidth is shared by the routes of a link, each direction its own', async () => {
     const target = await serve((socket) => void digest(socket).then(() => socket.end('done')));
