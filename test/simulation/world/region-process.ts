@@ -192,7 +192,7 @@ export class RegionProcess implements Host {
 
   #stepped(machine: StateMachine, input: Input): readonly Output[] {
     try {
-      return machine.step(input, this.#now());
+      return machine.step([input], this.#now());
     } catch (error) {
       if (error instanceof Violation) throw error;
       throw new Violation(

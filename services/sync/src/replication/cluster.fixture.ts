@@ -123,7 +123,7 @@ export class Node {
   }
 
   step(input: Input): void {
-    for (const output of this.machine.step(input, this.#now())) this.#do(output);
+    for (const output of this.machine.step([input], this.#now())) this.#do(output);
   }
 
   /** A client reads the key and writes on top of what it read. */
@@ -236,7 +236,7 @@ export class Node {
 
   answer(id: number, request: FetchRequest): FetchAnswer {
     let found: FetchAnswer | undefined;
-    for (const output of this.machine.step({ kind: 'asked', id, request }, this.#now())) {
+    for (const output of this.machine.step([{ kind: 'asked', id, request }], this.#now())) {
       if (output.kind === 'answer') found = output.answer;
       else this.#do(output);
     }

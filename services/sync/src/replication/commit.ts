@@ -5,7 +5,7 @@ import type { Append, StoredRecord } from './protocol.ts';
 
 export interface WritesOrigin {
   readonly kind: 'writes';
-  readonly written: readonly { readonly id: number; readonly dot: Dot }[];
+  readonly written: readonly { readonly id: number; readonly dot: Dot; readonly entry: Entry }[];
 }
 
 export interface MergeOrigin {

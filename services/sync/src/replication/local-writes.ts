@@ -2,7 +2,8 @@ import type { Dot, VersionVector } from '@meridian/causality';
 import { Failure } from '@meridian/failure';
 import type { Version } from '@meridian/replica';
 import { Commit, type WritesOrigin } from './commit.ts';
-import { planWrites } from './plan-writes.ts';
+import { entryBytes } from './dotted-causal-container.ts';
+import { GROUP_BYTES_MAX, planWrites } from './plan-writes.ts';
 import type { Input } from './protocol.ts';
 import { type RegionState, withDot } from './region-state.ts';
 import { earlierLives, memberChange, requireRoomForLife } from './upkeep.ts';
@@ -11,9 +12,28 @@ import type { WriteWork } from './work-queue.ts';
 /** Id of what the machine writes by itself: nobody waits for an answer. */
 export const OWN = 0;
 
-/** Writes of this region: from the caller's wish to the delta that the others get. */
+/** Groups that one delta may hold: the first of them waits for the log once more, not longer. */
+const GROUPS_MAX = 2;
+
+/** Durable, and not pushed yet. */
+interface Held {
+  readonly from: VersionVector;
+  readonly to: VersionVector;
+  readonly keys: ReadonlySet<string>;
+  readonly bytes: number;
+  readonly writes: readonly number[];
+  readonly groups: number;
+}
+
+/**
+ * Writes of this region: from the caller's wish to the delta that the others get.
+ *
+ * 1. Between the clocks of a delta lie own events only: what waits to be pushed is pushed before anything else moves the
+ *    clock.
+ */
 export class LocalWrites {
   readonly #state: RegionState;
+  #held: Held | undefined;
 
   constructor(state: RegionState) {
     this.#state = state;
@@ -89,20 +109,45 @@ export class LocalWrites {
   /** The log has them. */
   wrote(written: WritesOrigin['written'], commit: Commit): void {
     const state = this.#state;
-    const { ended, membership, peers, outputs, meta, vector: from } = state;
+    const { ended, outputs, vector: from } = state;
     for (const { dot } of written) state.moveClock(state.clock.wrote(dot));
     const keys = state.putAll(commit);
     state.moveClock(state.clock.joined(ended.inward(state.vector)));
-    const to = state.vector;
-    const seen = membership.peers.map((peer) => peers.seenBy(peer));
-    const knows = (dot: Dot) => seen.every((vector) => vector?.contains(dot) === true);
-    const entries = keys.map((key) => state.outwardEntry(state.view.at(key), knows));
-    const outward = (vector: VersionVector) => ended.outwardTo(vector, knows);
-    const delta = { generation: meta.generation, entries, from: outward(from), to: outward(to) };
     const writes = written.map(({ id }) => id).filter((id) => id !== OWN);
-    outputs.push({ kind: 'publish', delta, writes }, { kind: 'changed', keys });
+    const held = this.#held ?? { from, keys: [], bytes: 0, writes: [], groups: 0 };
+    this.#held = {
+      from: held.from,
+      to: state.vector,
+      keys: new Set([...held.keys, ...keys]),
+      bytes: held.bytes + bytesOf(written),
+      writes: [...held.writes, ...writes],
+      groups: held.groups + 1,
+    };
+    outputs.push({ kind: 'changed', keys });
     const vector = state.liveVector;
     for (const id of writes) outputs.push({ kind: 'written', id, written: { changed: true, vector } });
+  }
+
+  /** A group that is on its way already goes with the one before it, where the two fit into one delta. */
+  pushUnlessMoreFollow(): void {
+    const origin = this.#state.commit?.origin;
+    if (this.#held === undefined) return;
+    const { groups, bytes } = this.#held;
+    const hasRoom = origin?.kind === 'writes' && bytes + bytesOf(origin.written) <= GROUP_BYTES_MAX;
+    if (!hasRoom || groups === GROUPS_MAX) this.push();
+  }
+
+  push(): void {
+    if (this.#held === undefined) return;
+    const { from, to, keys, writes } = this.#held;
+    this.#held = undefined;
+    const { ended, membership, peers, meta, view, outputs } = this.#state;
+    const seen = membership.peers.map((peer) => peers.seenBy(peer));
+    const knows = (dot: Dot) => seen.every((vector) => vector?.contains(dot) === true);
+    const outward = (vector: VersionVector) => ended.outwardTo(vector, knows);
+    const entries = [...keys].map((key) => this.#state.outwardEntry(view.at(key), knows));
+    const delta = { generation: meta.generation, entries, from: outward(from), to: outward(to) };
+    outputs.push({ kind: 'publish', delta, writes });
   }
 
   /** A vector that covers the version: a batch that is not complete yet may have brought it before the clock does. */
@@ -110,4 +155,8 @@ export class LocalWrites {
     const { vector } = this.#state;
     return version === undefined ? vector : withDot(vector, version.dot.actor, version.dot.counter);
   }
+}
+
+function bytesOf(written: WritesOrigin['written']): number {
+  return written.reduce((sum, { entry }) => sum + entryBytes(entry), 0);
 }

@@ -15,7 +15,7 @@ export const ENTRY_BYTES_MAX = 768 * 1024;
 export const ENTRIES_MAX = 10_000;
 /** One group: as many records as are worth a common delta, which must fit into a message. */
 export const GROUP_WRITES_MAX = 128;
-const GROUP_BYTES_MAX = 256 * 1024;
+export const GROUP_BYTES_MAX = 256 * 1024;
 
 export interface WriteSources {
   readonly view: View;
@@ -45,21 +45,27 @@ export interface WritesPlan {
   readonly refused: readonly { readonly id: number; readonly failure: Failure }[];
 }
 
-/** Takes the writes at the head of the queue, of different keys, as one group. Nothing happens to the clock yet. */
+/**
+ * Takes writes at the head of the queue, of different keys, as one group. Nothing happens to the clock yet. Further writes
+ * to a key of the group stay, in their order.
+ */
 export function planWrites(queue: WorkQueue, sources: WriteSources): WritesPlan {
   const group = new Group(sources);
-  for (let work = queue.first(); work?.kind === 'write' && group.hasRoomFor(work); work = queue.first()) {
-    queue.shift();
+  queue.takeWrites((work) => {
+    if (group.writes.has(work.change.key)) return 'leave';
+    if (!group.hasRoomFor(work)) return 'end';
     group.take(work);
-  }
-  return group;
+    return 'take';
+  });
+  return { unchanged: group.unchanged, refused: group.refused, writes: [...group.writes.values()] };
 }
 
-class Group implements WritesPlan {
+class Group {
   readonly unchanged: WritesPlan['unchanged'][number][] = [];
   readonly refused: WritesPlan['refused'][number][] = [];
+  /** By key. */
+  readonly writes = new Map<string, PlannedWrite>();
   readonly #sources: WriteSources;
-  readonly #writes = new Map<string, PlannedWrite>();
   #clock: NodeClock;
   #bytes = 0;
   #added = 0;
@@ -69,17 +75,11 @@ class Group implements WritesPlan {
     this.#clock = sources.clock;
   }
 
-  get writes(): readonly PlannedWrite[] {
-    return [...this.#writes.values()];
-  }
-
   hasRoomFor({ change }: WriteWork): boolean {
-    if (this.#writes.size === 0) return true;
+    if (this.writes.size === 0) return true;
     const existing = this.#sources.view.get(change.key);
     const bytes = (existing === undefined ? 0 : entryBytes(existing)) + (change.value?.length ?? 0);
-    return (
-      this.#writes.size < GROUP_WRITES_MAX && !this.#writes.has(change.key) && this.#bytes + bytes <= GROUP_BYTES_MAX
-    );
+    return this.writes.size < GROUP_WRITES_MAX && this.#bytes + bytes <= GROUP_BYTES_MAX;
   }
 
   take(work: WriteWork): void {
@@ -112,7 +112,7 @@ class Group implements WritesPlan {
     this.#clock = this.#clock.wrote(dot);
     this.#bytes += entryBytes(entry);
     if (isNew) this.#added++;
-    this.#writes.set(change.key, { id, cause, entry, dot });
+    this.writes.set(change.key, { id, cause, entry, dot });
   }
 }
 

@@ -42,10 +42,10 @@ test('of a log with a record that cannot be read nothing is taken for seen but w
 test('that is noted before anything else is written, and holds when every record can be read again', () => {
   const machine = start(recoverLog(left, false));
   const change = { key: 'config/a', value: Buffer.from('again'), when: 'differs' } as const;
-  const [note, ...early] = appended(machine.step({ kind: 'write', id: 1, change }, now));
+  const [note, ...early] = appended(machine.step([{ kind: 'write', id: 1, change }], now));
   expect([note?.record.key, note?.record.meta?.distrustedUntil, early]).toEqual([META_KEY, 2, []]);
   if (note === undefined) return;
-  const [write] = appended(machine.step({ kind: 'appended', id: note.id, sequence: 3 }, now));
+  const [write] = appended(machine.step([{ kind: 'appended', id: note.id, sequence: 3 }], now));
   if (write === undefined) throw new Error('the write did not follow');
   const all = [...left, { record: note.record, sequence: 3 }, { record: write.record, sequence: 4 }];
   const { vector } = recoverLog(all, true);

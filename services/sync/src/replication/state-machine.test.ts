@@ -109,7 +109,7 @@ describe('epochs', () => {
     }
     expect(node.machine.vector.size).toBe(64);
     const change = { key: 'model/a', value: Buffer.from('one more'), when: 'differs' } as const;
-    const outputs = node.machine.step({ kind: 'write', id: 1, change }, { wallMs: 0, monotonicMs: 0 });
+    const outputs = node.machine.step([{ kind: 'write', id: 1, change }], { wallMs: 0, monotonicMs: 0 });
     expect(outputs).toEqual(
       expect.arrayContaining([
         expect.objectContaining({ kind: 'refused', failure: expect.objectContaining({ reason: 'VECTOR_FULL' }) }),
@@ -164,7 +164,10 @@ test('a version from the far future is held back and comes again until its time 
   const change = { key: 'model/a', value: Buffer.from('early'), when: 'differs' } as const;
   cluster.settle();
   const wallMs = cluster.nowMs + 60_000;
-  for (const output of shanghai.machine.step({ kind: 'write', id: 1, change }, { wallMs, monotonicMs: cluster.nowMs }))
+  for (const output of shanghai.machine.step([{ kind: 'write', id: 1, change }], {
+    wallMs,
+    monotonicMs: cluster.nowMs,
+  }))
     if (output.kind === 'append') shanghai.appends.push(output);
   cluster.writes.set(1, { key: 'model/a', history: new Set() });
   shanghai.flush();

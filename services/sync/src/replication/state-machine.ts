@@ -133,12 +133,14 @@ export class StateMachine {
     return [own, ...others];
   }
 
-  step(input: Input, now: Now): readonly Output[] {
+  /** @param inputs what came in one turn, in order: all of it is known before anything is decided */
+  step(inputs: readonly Input[], now: Now): readonly Output[] {
     const state = this.#state;
     state.now = now;
-    if (!state.isWiped) this.#take(input);
+    for (const input of inputs) if (!state.isWiped) this.#take(input);
     while (!state.isWiped && state.commit === undefined && state.queue.size > 0) this.#decide();
-    if (!state.isWiped) this.#startWhatIsDue(input.kind === 'tick');
+    if (!state.isWiped) this.#startWhatIsDue(inputs.some(({ kind }) => kind === 'tick'));
+    if (!state.isWiped) this.#writes.pushUnlessMoreFollow();
     const { outputs } = state;
     state.outputs = [];
     return outputs;
@@ -206,6 +208,7 @@ export class StateMachine {
       this.#writes.decide();
       return;
     }
+    this.#writes.push(); // what follows moves the clock by more than own events
     const work = queue.shift();
     if (work?.kind === 'delta') this.#pushes.decideDelta(work);
     if (work?.kind === 'page') this.#rounds.decidePage(work);

@@ -47,6 +47,24 @@ export class WorkQueue {
     return true;
   }
 
+  /**
+   * Removes writes from the run of writes at the front.
+   * @param choose what to do with each; the scan ends with the run, or at `end`
+   */
+  takeWrites(choose: (work: WriteWork) => 'take' | 'leave' | 'end'): void {
+    const left: Work[] = [];
+    let at = 0;
+    for (; at < this.#waiting.length; at++) {
+      const work = this.#waiting[at];
+      if (work?.kind !== 'write') break;
+      const choice = choose(work);
+      if (choice === 'end') break;
+      if (choice === 'leave') left.push(work);
+    }
+    this.#counts.write -= at - left.length;
+    this.#waiting.splice(0, at, ...left);
+  }
+
   first(): Work | undefined {
     return this.#waiting[0];
   }

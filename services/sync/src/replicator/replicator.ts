@@ -71,6 +71,8 @@ export class Replicator implements Component {
   readonly #keeper: LogKeeper;
   #ids = 0;
   #tick: Timer | undefined;
+  /** Local writes of this turn of the event loop: they go into the log together. */
+  #turn: Input[] = [];
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
@@ -125,7 +127,7 @@ export class Replicator implements Component {
   }
 
   async drain(signal: AbortSignal): Promise<void> {
-    while (this.#machine?.isIdle === false && !signal.aborted)
+    while ((this.#turn.length > 0 || this.#machine?.isIdle === false) && !signal.aborted)
       await this.#options.clock.sleep(TICK_MS / 4, signal).catch(() => undefined);
   }
 
@@ -205,7 +207,9 @@ export class Replicator implements Component {
    */
   write(change: Change, options: { readonly timeoutMs: number; readonly cause?: Cause | undefined }): Promise<Written> {
     const cause = options.cause === undefined ? {} : { cause: options.cause };
-    return this.#awaitWrite(change.key, options.timeoutMs, (id) => this.#step({ kind: 'write', id, change, ...cause }));
+    return this.#awaitWrite(change.key, options.timeoutMs, (id) =>
+      this.#inTurn({ kind: 'write', id, change, ...cause }),
+    );
   }
 
   async #awaitWrite(key: string, timeoutMs: number, begin: (id: number) => void): Promise<Written> {
@@ -290,9 +294,20 @@ export class Replicator implements Component {
     });
   }
 
-  #step(input: Input): void {
+  #inTurn(input: Input): void {
+    this.#turn.push(input);
+    if (this.#turn.length === 1) setImmediate(() => this.#endTurn());
+  }
+
+  #endTurn(): void {
+    const inputs = this.#turn;
+    this.#turn = [];
+    this.#step(...inputs);
+  }
+
+  #step(...inputs: readonly Input[]): void {
     if (this.#stopped.signal.aborted) return;
-    for (const output of this.#running.step(input, this.#now())) this.#do(output);
+    for (const output of this.#running.step(inputs, this.#now())) this.#do(output);
   }
 
   #do(output: Output): void {
@@ -346,6 +361,7 @@ export class Replicator implements Component {
     this.#options.logger.warn({ generation }, 'this region was removed and added again: it begins anew');
     const gone = new Failure('UNAVAILABLE', 'the region begins anew: try again', { reason: 'RECOVERING' });
     for (const write of this.#writes.values()) write.reject(gone);
+    this.#turn = [];
     if (!(await this.#keeper.beginAnew(generation, () => this.#boot()))) return;
     this.#life.abort(gone);
     this.#life = new AbortController();
@@ -353,10 +369,11 @@ export class Replicator implements Component {
     this.connect();
   }
 
+  /** The delta names the last of the log's events; the others are its dots. */
   #causes(writes: readonly number[]): readonly Cause[] {
     const causes = writes.map((write) => this.#events.get(write)).filter((cause) => cause !== undefined);
     for (const write of writes) this.#events.delete(write);
-    return causes;
+    return causes.slice(-1);
   }
 
   #now(): Now {
