@@ -89,7 +89,7 @@ export class VersionVector {
     if (this.size === 0) return other;
     const counters = new Map(this.#counters);
     for (const [actor, counter] of other.#counters) counters.set(actor, Math.max(counter, counters.get(actor) ?? 0));
-    return new VersionVector(sorted(counters));
+    return new VersionVector(counters.size === this.size ? counters : sorted(counters));
   }
 
   /** This vector with one dot added. @throws RangeError when the dot would leave a gap. */
@@ -98,7 +98,7 @@ export class VersionVector {
     if (dot.counter <= seen) return this;
     if (dot.counter !== seen + 1) throw new RangeError(`gap: ${dot.actor} at ${seen}, dot ${dot.counter}`);
     const counters = new Map(this.#counters).set(dot.actor, dot.counter);
-    return new VersionVector(sorted(counters));
+    return new VersionVector(seen > 0 ? counters : sorted(counters));
   }
 
   /** True when everything `other` has seen, this has seen too (`other` ≤ this). */

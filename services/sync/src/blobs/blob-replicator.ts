@@ -1,4 +1,5 @@
 import { Failure } from '@meridian/failure';
+import { MODEL_PREFIX, READY_PREFIX } from '@meridian/replica';
 import type { Clock, Component, Logger, Random, Timer } from '@meridian/runtime';
 import type { Replicator } from '../replicator/replicator.ts';
 import type { BlobMetrics } from './blob-metrics.ts';
@@ -58,7 +59,9 @@ export class BlobReplicator implements Component {
 
   async start(): Promise<void> {
     this.#o.metrics.observe(() => this.#plan.size);
-    this.#unlisten = this.#o.replicator.onChange(() => this.#lookSoon());
+    this.#unlisten = this.#o.replicator.onChange((keys) => {
+      if (keys.length === 0 || keys.some(namesBlobs)) this.#lookSoon();
+    });
     this.#lookSoon();
   }
 
@@ -186,4 +189,9 @@ export class BlobReplicator implements Component {
 function outcomeOf(error: unknown): FetchOutcome {
   if (!(error instanceof Failure) || error.reason === 'BLOB_SPACE') return 'no-room';
   return error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED' ? 'silent' : 'refused';
+}
+
+/** Where weights are named, and where they are. */
+function namesBlobs(key: string): boolean {
+  return key.startsWith(MODEL_PREFIX) || key.startsWith(READY_PREFIX);
 }

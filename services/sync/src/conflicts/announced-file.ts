@@ -3,10 +3,15 @@ import { z } from 'zod';
 
 const announcedSchema = z.record(z.string(), z.string());
 
-/** The open conflicts that were announced: dots by key, in one file. A lost file is an empty one: all are announced again. */
+/**
+ * The open conflicts that were announced: dots by key, in one file. A lost file is an empty one: all are announced again.
+ *
+ * 1. One write is under way at a time; what changes meanwhile is in the next one, once.
+ */
 export class AnnouncedFile {
   readonly #path: string;
   #writing: Promise<void> = Promise.resolve();
+  #next: { readonly announced: ReadonlyMap<string, string>; readonly written: Promise<void> } | undefined;
 
   constructor(path: string) {
     this.#path = path;
@@ -20,15 +25,19 @@ export class AnnouncedFile {
     }
   }
 
-  /** Whole or not at all, and in order. @throws Error of the file system. */
+  /** Whole or not at all, as the map is when its turn comes. @throws Error of the file system. */
   write(announced: ReadonlyMap<string, string>): Promise<void> {
-    const text = JSON.stringify(Object.fromEntries(announced), null, 2);
-    const written = this.#writing.then(async () => {
-      await writeFile(`${this.#path}.new`, text);
-      await rename(`${this.#path}.new`, this.#path);
-    });
+    if (this.#next?.announced === announced) return this.#next.written;
+    const written = this.#writing.then(() => this.#write(announced));
+    this.#next = { announced, written };
     this.#writing = written.catch(() => undefined);
     return written;
+  }
+
+  async #write(announced: ReadonlyMap<string, string>): Promise<void> {
+    this.#next = undefined;
+    await writeFile(`${this.#path}.new`, JSON.stringify(Object.fromEntries(announced), null, 2));
+    await rename(`${this.#path}.new`, this.#path);
   }
 
   /** Resolves when nothing is being written. */

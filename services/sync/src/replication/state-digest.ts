@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { formatDot, formatTimestamp } from '@meridian/causality';
 import type { Entry } from '@meridian/replica';
 
@@ -15,10 +15,10 @@ export class StateDigest {
   /** Adds the entry, or takes it out again. */
   toggle(entry: Entry | undefined): void {
     if (entry === undefined || isGone(entry)) return;
-    const hash = createHash('sha256').update(`${entry.key}\n`);
+    const parts: Uint8Array[] = [Buffer.from(`${entry.key}\n`)];
     for (const { dot, hlc, value, deleted } of entry.versions)
-      if (!deleted) hash.update(`${formatDot(dot)} ${formatTimestamp(hlc)} ${value.length}\n`).update(value);
-    const bytes = hash.digest();
+      if (!deleted) parts.push(Buffer.from(`${formatDot(dot)} ${formatTimestamp(hlc)} ${value.length}\n`), value);
+    const bytes = hash('sha256', Buffer.concat(parts), 'buffer');
     for (let i = 0; i < DIGEST_BYTES; i++) this.#sum[i] = (this.#sum[i] as number) ^ (bytes[i] as number);
   }
 

@@ -65,7 +65,7 @@ export class Replicator implements Component {
   readonly #events = new Map<number, Cause>();
   readonly #answers = new Map<number, FetchAnswer>();
   readonly #watches = new Set<Watch>();
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(keys: readonly string[]) => void>();
   #machine: StateMachine | undefined;
   readonly #writer: LogWriter;
   readonly #keeper: LogKeeper;
@@ -194,8 +194,11 @@ export class Replicator implements Component {
     return { ...entry, context: this.#running.outward(entry.context) };
   }
 
-  /** Called after each change that readers can see. @returns a function that removes the listener. */
-  onChange(listener: () => void): () => void {
+  /**
+   * Called after each change that readers can see, with the keys that changed: none when only the vector did, or all.
+   * @returns a function that removes the listener
+   */
+  onChange(listener: (keys: readonly string[]) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
@@ -331,7 +334,7 @@ export class Replicator implements Component {
 
   #tell(keys: readonly string[]): void {
     for (const watch of this.#watches) watch.notify(keys);
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(keys);
   }
 
   async #append(append: Append): Promise<void> {
