@@ -47,6 +47,54 @@ export function durableContract(harness: () => BusHarness): void {
     await bus.publishDurable(jobSubject('b'), job('y'), { expectedLastSubjectSequence: 0 });
   });
 
+  test('a run is stored whole and in order directly behind the last message, with one receipt for all', async () => {
+    const { bus } = await harness().open('scheduler');
+    const before = await bus.publishDurable(jobSubject('a'), job('0'));
+    const events = Array.from({ length: 130 }, (_, n) => ({
+      subject: jobSubject(`r${n % 100}`),
+      event: job(`run ${n}`),
+      messageId: `run ${n}`,
+      ...(n < 100 && { expectedLastSubjectSequence: 0 }),
+    }));
+    const published = await bus.publishRun(events);
+    expect(published.map(({ sequence }) => sequence)).toEqual(events.map((_, n) => before.sequence + 1 + n));
+    expect(published[0]).toMatchObject({ stream: 'JOBS', domain: REGION, duplicate: false });
+    for (const n of [0, 29, 99]) {
+      const stored = await bus.getLast('JOBS', jobSubject(`r${n}`), 'meridian.job.record.v1');
+      const last = n < 30 ? n + 100 : n;
+      expect(stored?.sequence).toBe(published[last]?.sequence);
+      expect(stored?.envelope.id).toBe(published[last]?.envelope.id);
+    }
+    const again = await bus.publishDurable(jobSubject('r7'), job('again'), { messageId: 'run 7' });
+    expect(again).toMatchObject({ duplicate: true, sequence: published[7]?.sequence });
+    expect(await bus.publishRun([])).toEqual([]);
+  });
+
+  test('of a run nothing is stored behind an event that the stream refuses, or after another writer', async () => {
+    const { bus } = await harness().open('scheduler');
+    const { sequence } = await bus.publishDurable(jobSubject('a'), job('0'));
+    const one = (name: string, n: number, expected?: number) => ({
+      ...{ subject: jobSubject(name), event: job(name), messageId: `${name}${n}` },
+      ...(expected !== undefined && { expectedLastSubjectSequence: expected }),
+    });
+    const wrong = { code: 'ABORTED', reason: 'WRONG_SEQUENCE' };
+    const refused = (...events: ReturnType<typeof one>[]) =>
+      failed(bus.publishRun(events)).then((failure) => expect(failure).toMatchObject(wrong));
+    const last = async () => (await bus.streamState('JOBS')).lastSequence;
+    await refused(one('a', 1, 7_000), one('b', 1), one('c', 1));
+    expect(await last()).toBe(sequence);
+    await refused(one('b', 2), one('a', 2, 7_000), one('c', 2));
+    expect(await last()).toBe(sequence + 1);
+    await refused(one('b', 3), one('b', 2), one('c', 3)); // the second is there already
+    expect(await last()).toBe(sequence + 2);
+    await refused(one('b', 4), one('c', 4), one('b', 3));
+    expect(await last()).toBe(sequence + 4);
+    await refused(one('b', 3));
+    expect(await bus.getLast('JOBS', jobSubject('c'), 'meridian.job.record.v1')).toMatchObject({
+      sequence: sequence + 4,
+    });
+  });
+
   test('no stream for the subject: NO_PUBACK within the time-out', async () => {
     const { bus } = await harness().open('scheduler');
     const nowhere = subject('task', { target: 'nowhere', class: 'normal', model: 'm' });

@@ -1,17 +1,35 @@
+import type { Envelope } from '@meridian/contracts';
 import { Failure } from '@meridian/failure';
 import { type ApiError, ERROR_CODES, type PubAck } from './jetstream-api.ts';
-import type { PublishDurableOptions } from './message-bus.ts';
+import type { DurableEvent, PublishDurableOptions, Published } from './message-bus.ts';
 
 export const PUBLISH_TIMEOUT_MS = 5000;
 const FULL_RETRY_MS = 1000;
 
 /** Headers that a stream obeys. */
-export function publishHeaders(options: PublishDurableOptions): [name: string, value: string][] {
+export function publishHeaders(
+  options: Pick<PublishDurableOptions, 'messageId' | 'expectedLastSubjectSequence'>,
+): [name: string, value: string][] {
   const headers: [string, string][] = [];
   if (options.messageId !== undefined) headers.push(['Nats-Msg-Id', options.messageId]);
   if (options.expectedLastSubjectSequence !== undefined)
     headers.push(['Nats-Expected-Last-Subject-Sequence', String(options.expectedLastSubjectSequence)]);
   return headers;
+}
+
+/** Of one event of a run: the stream takes it only directly behind the one before. */
+export function runHeaders(events: readonly DurableEvent[], index: number): [name: string, value: string][] {
+  const event = events[index];
+  const before = events[index - 1]?.messageId;
+  const headers = event === undefined ? [] : publishHeaders(event);
+  return before === undefined ? headers : [...headers, ['Nats-Expected-Last-Msg-Id', before]];
+}
+
+/** Receipts of all events of a run, from the one for the last. @throws Failure ABORTED / WRONG_SEQUENCE when it is an old one. */
+export function runReceipts(envelopes: readonly Envelope[], last: Omit<Published, 'envelope'>): readonly Published[] {
+  const first = last.sequence - envelopes.length + 1;
+  if (last.duplicate) throw wrongSequence('the run', first, String(last.sequence));
+  return envelopes.map((envelope, i) => ({ ...last, envelope, sequence: first + i }));
 }
 
 /** @throws Failure as `MessageBus.publishDurable` says */
@@ -52,6 +70,7 @@ export function tooLarge(subject: string): Failure {
 
 function refused(error: ApiError, subject: string): Failure {
   switch (error.err_code) {
+    case ERROR_CODES.wrongLastMessageId:
     case ERROR_CODES.wrongLastSequence:
       return wrongSequence(subject, undefined, /\d+$/.exec(error.description)?.[0] ?? '');
     case ERROR_CODES.messageTooLarge:

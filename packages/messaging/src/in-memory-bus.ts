@@ -3,18 +3,19 @@ import { assert, Failure } from '@meridian/failure';
 import { attributeNames, type Clock, type Logger } from '@meridian/runtime';
 import type { Counter, Meter } from '@opentelemetry/api';
 import { disconnected, noResponders } from './ask-failures.ts';
-import { noPubAck, PUBLISH_TIMEOUT_MS } from './durable-publish.ts';
+import { noPubAck, PUBLISH_TIMEOUT_MS, runReceipts } from './durable-publish.ts';
 import type { Emitter } from './emitter.ts';
 import { encodeEvent } from './event-codec.ts';
 import type { InMemoryBroker, InMemoryMessage } from './in-memory-broker.ts';
 import { InMemoryPullConsumer } from './in-memory-pull-consumer.ts';
-import type { NewEntry, StoredEntry } from './in-memory-stream.ts';
+import type { AppendOptions, NewEntry, StoredEntry } from './in-memory-stream.ts';
 import { Inspector, wantedTypes } from './inspector.ts';
 import { Intake } from './intake.ts';
 import type {
   BusStatus,
   ConsumerDepth,
   ConsumerOptions,
+  DurableEvent,
   Incoming,
   MessageBus,
   Outgoing,
@@ -94,6 +95,27 @@ export class InMemoryBus implements MessageBus {
     const message = { subject, headers, data };
     this.#broker.publish(this.region, message);
     return { envelope, ...(await this.#append(message, options, options.timeoutMs ?? PUBLISH_TIMEOUT_MS)) };
+  }
+
+  async publishRun<T extends EventType>(
+    events: readonly DurableEvent<T>[],
+    { timeoutMs = PUBLISH_TIMEOUT_MS }: Pick<PublishDurableOptions, 'timeoutMs'> = {},
+  ): Promise<readonly Published[]> {
+    const encoded = events.map(({ subject, event }) => encodeEvent(this.#options.emitter, subject, event));
+    this.#mustBeConnected();
+    const receipts = events.map((one, i) => {
+      const { headers = [], data = new Uint8Array(0) } = encoded[i] ?? {};
+      const message = { subject: one.subject, headers, data };
+      this.#broker.publish(this.region, message);
+      return this.#append(message, { ...one, behindMessageId: events[i - 1]?.messageId }, timeoutMs);
+    });
+    for (const receipt of receipts) receipt.catch(() => undefined); // that of the last says it for all
+    const last = await receipts.at(-1);
+    if (last === undefined) return [];
+    return runReceipts(
+      encoded.map(({ envelope }) => envelope),
+      last,
+    );
   }
 
   async request<T extends EventType, R extends EventType>(
@@ -247,7 +269,7 @@ export class InMemoryBus implements MessageBus {
     this.#questions.failAll();
   }
 
-  #append(message: InMemoryMessage, options: PublishDurableOptions, timeoutMs: number) {
+  #append(message: InMemoryMessage, options: AppendOptions, timeoutMs: number) {
     const { subject } = message;
     const target = this.#broker.streamOf(subject);
     if (target === undefined) return Promise.reject(noPubAck(subject, 'no stream'));

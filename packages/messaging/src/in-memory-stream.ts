@@ -16,6 +16,11 @@ export interface StoredEntry {
 
 export type NewEntry = Pick<StoredEntry, 'subject' | 'headers' | 'data'>;
 
+export interface AppendOptions extends PublishDurableOptions {
+  /** Only directly behind the message with this id. */
+  readonly behindMessageId?: string | undefined;
+}
+
 /** What nats-server's file store adds to a message. */
 const ENTRY_OVERHEAD_BYTES = 30;
 
@@ -34,6 +39,7 @@ export class InMemoryStream {
   readonly #appendListeners = new Set<(entry: StoredEntry) => void>();
   #bytes = 0;
   #lastSequence = 0;
+  #lastMessageId: string | undefined;
 
   constructor(row: StreamRow, clock: Clock) {
     this.row = row;
@@ -45,7 +51,7 @@ export class InMemoryStream {
   }
 
   /** @throws Failure as `MessageBus.publishDurable` says */
-  append(entry: NewEntry, options: PublishDurableOptions): { sequence: number; duplicate: boolean } {
+  append(entry: NewEntry, options: AppendOptions): { sequence: number; duplicate: boolean } {
     this.#expire();
     const known = options.messageId === undefined ? undefined : this.#messageIds.get(options.messageId);
     if (known !== undefined) return { sequence: known.sequence, duplicate: true };
@@ -54,6 +60,8 @@ export class InMemoryStream {
     const expected = options.expectedLastSubjectSequence;
     const last = this.#last.get(entry.subject) ?? 0;
     if (expected !== undefined && expected !== last) throw wrongSequence(entry.subject, expected, String(last));
+    if (options.behindMessageId !== undefined && options.behindMessageId !== this.#lastMessageId)
+      throw wrongSequence(entry.subject, undefined, String(this.#lastSequence));
     this.#makeRoom(entry.subject, bytes);
     const stored = { ...entry, bytes, sequence: ++this.#lastSequence, storedMs: this.#clock.nowMs() };
     this.#store(stored, options.messageId);
@@ -122,6 +130,7 @@ export class InMemoryStream {
     this.#entries.set(entry.sequence, entry);
     this.#last.set(entry.subject, entry.sequence);
     this.#bytes += entry.bytes;
+    this.#lastMessageId = messageId;
     if (messageId !== undefined)
       this.#messageIds.set(messageId, {
         sequence: entry.sequence,

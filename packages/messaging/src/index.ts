@@ -10,6 +10,7 @@ export {
   type ConsumerOptions,
   type ConsumerSettings,
   type Delivery,
+  type DurableEvent,
   FETCH_MAX,
   hasType,
   type Incoming,

@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   messageTooLarge: 10054,
   streamNameInUse: 10058,
   streamNotFound: 10059,
+  wrongLastMessageId: 10070,
   wrongLastSequence: 10071,
   storeFailed: 10077,
   insufficientResources: 10023,

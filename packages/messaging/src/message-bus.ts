@@ -76,6 +76,15 @@ export interface PublishDurableOptions {
   readonly timeoutMs?: number;
 }
 
+/** One event of a run. */
+export interface DurableEvent<T extends EventType = EventType>
+  extends Pick<PublishDurableOptions, 'expectedLastSubjectSequence'> {
+  readonly subject: string;
+  readonly event: Outgoing<T>;
+  /** Never sent before. */
+  readonly messageId: string;
+}
+
 export interface RequestOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -148,6 +157,17 @@ export interface MessageBus {
     event: Outgoing<T>,
     options?: PublishDurableOptions,
   ): Promise<Published>;
+
+  /**
+   * Stores events of one stream directly behind each other, each only if the one before it was stored: one receipt says it
+   * for all. For who is nearly alone in writing to the stream.
+   * @throws Failure as {@link publishDurable}; the first of them may be stored all the same. WRONG_SEQUENCE: one of them was
+   * refused or is there already, or somebody else has written meanwhile. Who publishes each by itself then, with its id, loses nothing.
+   */
+  publishRun<T extends EventType>(
+    events: readonly DurableEvent<T>[],
+    options?: Pick<PublishDurableOptions, 'timeoutMs'>,
+  ): Promise<readonly Published[]>;
 
   /**
    * Asks and waits for the first answer.

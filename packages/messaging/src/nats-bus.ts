@@ -2,7 +2,14 @@ import { type Envelope, type EventType, parseSubject, type Role, type StreamName
 import { assert, Failure } from '@meridian/failure';
 import { attributeNames, type Clock, type Logger } from '@meridian/runtime';
 import type { Counter, Meter } from '@opentelemetry/api';
-import { noPubAck, PUBLISH_TIMEOUT_MS, publishHeaders, readPubAck } from './durable-publish.ts';
+import {
+  noPubAck,
+  PUBLISH_TIMEOUT_MS,
+  publishHeaders,
+  readPubAck,
+  runHeaders,
+  runReceipts,
+} from './durable-publish.ts';
 import type { Emitter } from './emitter.ts';
 import { encodeEvent } from './event-codec.ts';
 import { Inspector, wantedTypes } from './inspector.ts';
@@ -12,6 +19,7 @@ import type {
   BusStatus,
   ConsumerDepth,
   ConsumerOptions,
+  DurableEvent,
   Incoming,
   MessageBus,
   Outgoing,
@@ -26,7 +34,7 @@ import type {
 import { dialNats, type NatsDialOptions } from './nats-dial.ts';
 import { natsHeaders, rawMessage } from './nats-message.ts';
 import { createPullConsumer } from './nats-pull-consumer.ts';
-import { NatsSession } from './nats-session.ts';
+import { NatsSession, type OutgoingMessage, sendFailure } from './nats-session.ts';
 import { type ReadMode, readLastOf, readStream } from './nats-stream-reader.ts';
 import { Responder, readAnswer } from './responder.ts';
 import { inTraceOf } from './trace-scope.ts';
@@ -96,16 +104,40 @@ export class NatsBus implements MessageBus {
   ): Promise<Published> {
     const { envelope, headers, data } = encodeEvent(this.#emitter, subject, event);
     const message = { subject, data, headers: natsHeaders(headers, publishHeaders(options)) };
+    return { envelope, ...(await this.#askForReceipt(message, options.timeoutMs)) };
+  }
+
+  async publishRun<T extends EventType>(
+    events: readonly DurableEvent<T>[],
+    { timeoutMs = PUBLISH_TIMEOUT_MS }: Pick<PublishDurableOptions, 'timeoutMs'> = {},
+  ): Promise<readonly Published[]> {
+    const encoded = events.map((one, i) => {
+      const { envelope, headers, data } = encodeEvent(this.#emitter, one.subject, one.event);
+      const sent = natsHeaders(headers, runHeaders(events, i));
+      return { envelope, message: { subject: one.subject, data, headers: sent } };
+    });
+    const last = encoded.at(-1);
+    if (last === undefined) return [];
+    for (const { message } of encoded.slice(0, -1)) {
+      const result = this.#session.send(message);
+      if (result !== 'sent') throw sendFailure(result);
+    }
+    const receipt = await this.#askForReceipt(last.message, timeoutMs);
+    return runReceipts(
+      encoded.map(({ envelope }) => envelope),
+      receipt,
+    );
+  }
+
+  async #askForReceipt(
+    message: Omit<OutgoingMessage, 'reply'>,
+    timeoutMs = PUBLISH_TIMEOUT_MS,
+  ): Promise<Omit<Published, 'envelope'>> {
+    const { subject } = message;
     try {
-      const answer = await this.#session.ask(message, options.timeoutMs ?? PUBLISH_TIMEOUT_MS);
-      const ack = readPubAck(answer.json(), subject);
-      return {
-        envelope,
-        stream: ack.stream,
-        domain: ack.domain,
-        sequence: ack.seq,
-        duplicate: ack.duplicate === true,
-      };
+      const answer = await this.#session.ask(message, timeoutMs);
+      const { stream, domain, seq, duplicate = false } = readPubAck(answer.json(), subject);
+      return { stream, domain, sequence: seq, duplicate };
     } catch (thrown) {
       throw durableFailure(thrown, subject);
     }
