@@ -1,6 +1,6 @@
 import { subject } from '@meridian/contracts';
 import { Failure } from '@meridian/failure';
-import type { MessageBus } from '@meridian/messaging';
+import type { DurableEvent, MessageBus } from '@meridian/messaging';
 import type { Logger } from '@meridian/runtime';
 import { fittingCause } from '../codec/fitting-cause.ts';
 import { decodeLogRecord, encodeLogRecord } from '../codec/replication-codec.ts';
@@ -41,20 +41,30 @@ export class NatsStateLog implements StateLog {
   }
 
   async append(record: LogRecord, options: AppendOptions): Promise<Appended> {
-    const { envelope, sequence } = await this.#bus.publishDurable(
-      this.#subject(record.key),
-      {
-        type: TYPE,
-        data: encodeLogRecord(record),
-        ...(options.cause && { causes: [fittingCause(options.cause, record.clock)] }),
-      },
-      {
-        messageId: options.messageId,
-        expectedLastSubjectSequence: options.expectedSequence,
-        timeoutMs: APPEND_TIMEOUT_MS,
-      },
-    );
+    const { subject: to, event, ...expected } = this.#message(record, options);
+    const { envelope, sequence } = await this.#bus.publishDurable(to, event, {
+      ...expected,
+      timeoutMs: APPEND_TIMEOUT_MS,
+    });
     return { sequence, event: envelope };
+  }
+
+  async appendRun(
+    appends: readonly { readonly record: LogRecord; readonly options: AppendOptions }[],
+  ): Promise<readonly Appended[]> {
+    const events = appends.map(({ record, options }) => this.#message(record, options));
+    const published = await this.#bus.publishRun(events, { timeoutMs: APPEND_TIMEOUT_MS });
+    return published.map(({ envelope, sequence }) => ({ sequence, event: envelope }));
+  }
+
+  #message(record: LogRecord, { cause, messageId, expectedSequence }: AppendOptions): DurableEvent<typeof TYPE> {
+    const causes = cause === undefined ? {} : { causes: [fittingCause(cause, record.clock)] };
+    return {
+      subject: this.#subject(record.key),
+      event: { type: TYPE, data: encodeLogRecord(record), ...causes },
+      messageId,
+      expectedLastSubjectSequence: expectedSequence,
+    };
   }
 
   async forget(key: string, sequence: number): Promise<void> {

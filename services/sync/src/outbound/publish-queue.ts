@@ -26,10 +26,10 @@ export interface PublishQueueOptions {
 }
 
 /** Fewer are dropped sooner while the broker is away; more take memory. */
-const PUBLICATIONS_WAITING_MAX = 1_024;
+const PUBLICATIONS_WAITING_MAX = 8_192;
 const PUBLICATION_BYTES_MAX = 16 * 2 ** 20;
-/** On their way at once: a burst must not wait one round trip each. */
-const PUBLISHING_MAX = 32;
+/** On their way at once: a burst must not wait one round trip each, and needs one receipt. */
+const PUBLISHING_MAX = 64;
 const PUBLISH_TIMEOUT_MS = 2_000;
 const RETRY = { initialMs: 50, maxMs: 2_000 };
 const NOTHING: ReadonlySet<string> = new Set();
@@ -47,6 +47,8 @@ export class PublishQueue {
   readonly #stopped = new AbortController();
   #running: Promise<void> | undefined;
   #known: ReadonlySet<string> | undefined;
+  /** Waiting ones that were part of a run that did not succeed as such. */
+  readonly #tried = new Set<string>();
   #bytes = 0;
   #dropped = 0;
 
@@ -103,10 +105,30 @@ export class PublishQueue {
       this.#options.logger.debug({ err: error, queue: this.#options.name }, 'what is published already cannot be read');
       return false;
     }
-    const ended = await Promise.all(batch.map((publication) => this.#publish(publication)));
+    const ended = (await this.#publishRun(batch))
+      ? batch.map(() => true)
+      : await Promise.all(batch.map((publication) => this.#publish(publication)));
     this.#waiting.splice(0, batch.length, ...batch.filter((_, i) => !ended[i]));
+    for (const [i, { id }] of batch.entries()) if (ended[i]) this.#tried.delete(id);
     this.#bytes = this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
     return ended.every(Boolean);
+  }
+
+  /** @returns false when some may not be published: then each has to go by itself */
+  async #publishRun(batch: readonly Publication[]): Promise<boolean> {
+    const isFresh = batch.every(({ id }) => !this.#tried.has(id) && !this.#known?.has(id));
+    if (batch.length < 2 || !isFresh) return false;
+    for (const { id } of batch) this.#tried.add(id);
+    try {
+      const events = batch.map(({ id: messageId, subject, event }) => ({ messageId, subject, event }));
+      await this.#options.bus.publishRun(events, { timeoutMs: PUBLISH_TIMEOUT_MS });
+    } catch (error) {
+      const { code, reason } = Failure.from(error);
+      this.#options.logger.debug({ queue: this.#options.name, code, reason }, 'a run of events goes one by one');
+      return false;
+    }
+    for (const { stored } of batch) stored?.();
+    return true;
   }
 
   async #publish({ id, subject, event, stored }: Publication): Promise<boolean> {

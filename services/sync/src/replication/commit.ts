@@ -39,6 +39,7 @@ export interface CollectOrigin {
 export class Commit {
   readonly origin: WritesOrigin | MergeOrigin | CollectOrigin;
   readonly #appends: readonly Append[];
+  readonly #ids: ReadonlySet<number>;
   readonly #sequences = new Map<number, number>();
   #sent = 0;
 
@@ -46,6 +47,7 @@ export class Commit {
     assert(appends.length > 0, 'a commit has records');
     this.origin = origin;
     this.#appends = appends;
+    this.#ids = new Set(appends.map(({ id }) => id));
   }
 
   /** What can be sent now, once each. */
@@ -58,10 +60,7 @@ export class Commit {
   }
 
   appended(id: number, sequence: number): void {
-    assert(
-      this.#appends.some((append) => append.id === id),
-      'what was stored was sent',
-    );
+    assert(this.#ids.has(id), 'what was stored was sent');
     this.#sequences.set(id, sequence);
   }
 

@@ -20,6 +20,7 @@ const append: Append = {
 /** A log that answers as the script says. */
 class ScriptedLog implements StateLog {
   readonly messageIds: string[] = [];
+  readonly runs: string[][] = [];
   readonly #answers: (Appended | Failure)[];
   readonly #last: StoredRecord | undefined;
 
@@ -39,6 +40,14 @@ class ScriptedLog implements StateLog {
     return answer;
   }
 
+  /** One answer for the whole run. */
+  async appendRun(appends: readonly { readonly options: AppendOptions }[]): Promise<readonly Appended[]> {
+    const answer = this.#answers.shift();
+    this.runs.push(appends.map(({ options }) => options.messageId));
+    if (answer === undefined || answer instanceof Failure) throw answer ?? new Failure('INTERNAL', 'no answer left');
+    return appends.map((_, i) => ({ ...answer, sequence: answer.sequence + i }));
+  }
+
   forget(): Promise<void> {
     return Promise.resolve();
   }
@@ -53,6 +62,11 @@ class ScriptedLog implements StateLog {
 }
 
 async function write(log: StateLog) {
+  const { result, fatal } = await writeAll(log, [append]);
+  return { result: result[0], fatal };
+}
+
+async function writeAll(log: StateLog, appends: readonly Append[]) {
   const clock = new VirtualClock();
   const fatal: string[] = [];
   const writer = new LogWriter({
@@ -60,7 +74,7 @@ async function write(log: StateLog) {
     logger: createLogger({ name: 'test', region: 'beijing', level: 'silent' }),
     onFatal: ({ reason }) => void fatal.push(reason),
   });
-  const written = writer.untilStored(append, new AbortController().signal);
+  const written = writer.allStored(appends, new AbortController().signal);
   await clock.advanceAsync(60_000);
   return { result: await written, fatal };
 }
@@ -93,5 +107,38 @@ describe('a record on its way into the log', () => {
   test('that the log can never take is fatal', async () => {
     const log = new ScriptedLog([new Failure('INVALID_ARGUMENT', 'large', { reason: 'MESSAGE_TOO_LARGE' })]);
     expect(await write(log)).toEqual({ result: undefined, fatal: ['MESSAGE_TOO_LARGE'] });
+  });
+});
+
+describe('a run of records', () => {
+  const appends = [append, { ...append, id: 2 }, { ...append, id: 3 }];
+  const sequences = (result: readonly (Appended | undefined)[]) => result.map((one) => one?.sequence);
+
+  test('needs one receipt', async () => {
+    const log = new ScriptedLog([stored]);
+    const { result, fatal } = await writeAll(log, appends);
+    expect([sequences(result), fatal, log.messageIds]).toEqual([[7, 8, 9], [], []]);
+  });
+
+  test.each([
+    ['whose receipt was lost', noAnswer()],
+    ['of which one was refused', wrong()],
+  ])('%s goes in one by one, under the same ids', async (_, failure) => {
+    const at = (sequence: number) => ({ ...stored, sequence });
+    const log = new ScriptedLog([failure, at(4), at(5), noAnswer(), at(6)]);
+    const { result, fatal } = await writeAll(log, appends);
+    expect([sequences(result), fatal]).toEqual([[4, 5, 6], []]);
+    expect(log.messageIds.slice(0, 3)).toEqual(log.runs[0]);
+    expect(log.messageIds[3]).toBe(log.messageIds[2]);
+  });
+
+  test('with a record of another writer is fatal', async () => {
+    const other = { ...entry, versions: [{ ...version, value: Buffer.from('w') }] };
+    const log = new ScriptedLog([wrong(), stored, wrong(), stored], {
+      record: { ...append.record, entry: other },
+      sequence: 9,
+    });
+    const { result, fatal } = await writeAll(log, appends);
+    expect([sequences(result), fatal]).toEqual([[7, undefined, 7], ['ANOTHER_WRITER']]);
   });
 });

@@ -6,7 +6,7 @@ import { backoffMs, type Clock, type Logger, type Random } from '@meridian/runti
 import { encodeLogRecord } from '../codec/replication-codec.ts';
 import type { Append, LogRecord } from '../replication/protocol.ts';
 import type { SyncMetrics } from './metrics.ts';
-import type { Appended, StateLog } from './ports.ts';
+import type { Appended, AppendOptions, StateLog } from './ports.ts';
 
 export interface LogWriterOptions {
   readonly log: StateLog;
@@ -25,7 +25,8 @@ const RETRY = { initialMs: 20, maxMs: 1_000 };
  * Brings records into the log.
  *
  * 1. A record is sent until it is known to be stored, always with the same id and expectation: it is stored once.
- * 2. When the key's last record is not the expected one, it is ours (the receipt was lost) or another writer's. The
+ * 2. A run is sent as such once; when not all of it is known to be stored, each record goes by itself.
+ * 3. When the key's last record is not the expected one, it is ours (the receipt was lost) or another writer's. The
  *    second is fatal: what this process holds for the state of the region is not it any more.
  */
 export class LogWriter {
@@ -35,6 +36,30 @@ export class LogWriter {
   constructor(options: LogWriterOptions) {
     this.#options = options;
     this.#incarnation = options.random.bigint64().toString(16).padStart(16, '0');
+  }
+
+  /** @returns in the same order; undefined where the process stops, or has to, before the outcome is known */
+  async allStored(appends: readonly Append[], stopped: AbortSignal): Promise<readonly (Appended | undefined)[]> {
+    const run = appends.length > 1 ? await this.#tryRun(appends) : undefined;
+    return run ?? Promise.all(appends.map((append) => this.untilStored(append, stopped)));
+  }
+
+  /** @returns undefined when some may not be stored */
+  async #tryRun(appends: readonly Append[]): Promise<readonly Appended[] | undefined> {
+    try {
+      return await this.#options.log.appendRun(
+        appends.map((append) => ({ record: append.record, options: this.#optionsOf(append) })),
+      );
+    } catch (error) {
+      const { reason } = Failure.from(error);
+      this.#options.metrics.appendRetried(reason);
+      this.#options.logger.debug({ reason, records: appends.length }, 'a run of records goes into the log one by one');
+      return undefined;
+    }
+  }
+
+  #optionsOf({ id, expectedSequence, cause }: Append): AppendOptions {
+    return { expectedSequence, messageId: `${this.#incarnation}.${id}`, cause };
   }
 
   /** @returns undefined when the process stops, or has to, before the outcome is known */
@@ -55,14 +80,15 @@ export class LogWriter {
     return undefined;
   }
 
-  async #tryAppend({ id, record, expectedSequence, cause }: Append): Promise<Appended | Failure> {
-    const messageId = `${this.#incarnation}.${id}`;
+  async #tryAppend(append: Append): Promise<Appended | Failure> {
+    const { record } = append;
+    const options = this.#optionsOf(append);
     try {
-      return await this.#options.log.append(record, { expectedSequence, messageId, cause });
+      return await this.#options.log.append(record, options);
     } catch (error) {
       const failure = Failure.from(error);
       if (failure.reason !== 'WRONG_SEQUENCE') return failure;
-      return this.#ownAfterAll(record, messageId).catch(Failure.from);
+      return this.#ownAfterAll(record, options.messageId).catch(Failure.from);
     }
   }
 

@@ -17,6 +17,13 @@ export interface StateLog {
    * @throws Failure ABORTED / WRONG_SEQUENCE; any retryable one leaves open whether it was stored.
    */
   append(record: LogRecord, options: AppendOptions): Promise<Appended>;
+  /**
+   * Stores all, directly behind each other, with one receipt. For ids that were never sent before.
+   * @throws Failure, which leaves open which of the first were stored: then each is appended by itself, with its id.
+   */
+  appendRun(
+    appends: readonly { readonly record: LogRecord; readonly options: AppendOptions }[],
+  ): Promise<readonly Appended[]>;
   /** Removes the key's messages up to the sequence. @throws Failure UNAVAILABLE, to be tried again. */
   forget(key: string, sequence: number): Promise<void>;
   /** Removes everything: the region begins anew. @throws Failure UNAVAILABLE, to be tried again. */

@@ -21,6 +21,7 @@ import type { RegionSyncStatus } from '../replication/status.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { LogWriter } from './log-writer.ts';
 import type { SyncMetrics } from './metrics.ts';
+import { PendingWrites } from './pending-writes.ts';
 import type { LogMarker, Peers, StateLog } from './ports.ts';
 import { type Update, Watch } from './watch.ts';
 
@@ -42,6 +43,8 @@ export interface ReplicatorOptions {
   readonly onFatal: (failure: Failure) => void;
 }
 
+/** Records that go into the log with one receipt. */
+const RUN_RECORDS_MAX = 256;
 /** Due fetches are looked for this often. */
 const TICK_MS = 100;
 /** Streams to the services of one region. */
@@ -60,9 +63,7 @@ export class Replicator implements Component {
   readonly #stopped = new AbortController();
   /** Ends with the machine: its watches read a state that is not the region's any more. */
   #life = new AbortController();
-  readonly #writes = new Map<number, PromiseWithResolvers<Written>>();
-  /** Events of stored writes, until their delta names them as its causes. */
-  readonly #events = new Map<number, Cause>();
+  readonly #writes: PendingWrites;
   readonly #answers = new Map<number, FetchAnswer>();
   readonly #watches = new Set<Watch>();
   readonly #listeners = new Set<(keys: readonly string[]) => void>();
@@ -76,6 +77,7 @@ export class Replicator implements Component {
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
+    this.#writes = new PendingWrites(options.clock);
     this.#writer = new LogWriter(options);
     this.#keeper = new LogKeeper(options, this.#stopped.signal);
   }
@@ -135,8 +137,7 @@ export class Replicator implements Component {
     const failure = new Failure('UNAVAILABLE', 'the sync service is stopping', { reason: 'STOPPING' });
     this.#stopped.abort(failure);
     this.#tick?.cancel();
-    for (const write of this.#writes.values()) write.reject(failure);
-    this.#writes.clear();
+    this.#writes.refuseAll(failure);
     return Promise.resolve();
   }
 
@@ -210,23 +211,9 @@ export class Replicator implements Component {
    */
   write(change: Change, options: { readonly timeoutMs: number; readonly cause?: Cause | undefined }): Promise<Written> {
     const cause = options.cause === undefined ? {} : { cause: options.cause };
-    return this.#awaitWrite(change.key, options.timeoutMs, (id) =>
+    return this.#writes.outcome(change.key, options.timeoutMs, (id) =>
       this.#inTurn({ kind: 'write', id, change, ...cause }),
     );
-  }
-
-  async #awaitWrite(key: string, timeoutMs: number, begin: (id: number) => void): Promise<Written> {
-    const id = ++this.#ids;
-    const outcome = Promise.withResolvers<Written>();
-    const timer = this.#options.clock.setTimer(timeoutMs, () => outcome.reject(unknownOutcome(key)));
-    this.#writes.set(id, outcome);
-    try {
-      begin(id);
-      return await outcome.promise;
-    } finally {
-      timer.cancel();
-      this.#writes.delete(id);
-    }
   }
 
   /**
@@ -240,7 +227,7 @@ export class Replicator implements Component {
   ): Promise<Written> {
     const { author, cause } = options;
     const given = { ...(author !== undefined && { author }), ...(cause && { cause }) };
-    return this.#awaitWrite(`member/${region}`, options.timeoutMs, (id) =>
+    return this.#writes.outcome(`member/${region}`, options.timeoutMs, (id) =>
       this.#step({ kind: 'member', id, region, action, ...given }),
     );
   }
@@ -310,20 +297,24 @@ export class Replicator implements Component {
 
   #step(...inputs: readonly Input[]): void {
     if (this.#stopped.signal.aborted) return;
-    for (const output of this.#running.step(inputs, this.#now())) this.#do(output);
+    const appends: Append[] = [];
+    for (const output of this.#running.step(inputs, this.#now()))
+      if (output.kind === 'append') appends.push(output);
+      else this.#do(output);
+    for (let at = 0; at < appends.length; at += RUN_RECORDS_MAX)
+      void this.#append(appends.slice(at, at + RUN_RECORDS_MAX));
   }
 
-  #do(output: Output): void {
+  #do(output: Exclude<Output, { kind: 'append' }>): void {
     const { peers, metrics, logger } = this.#options;
-    if (output.kind === 'append') void this.#append(output);
-    else if (output.kind === 'forget') void this.#forget(output.id, output.key, output.sequence);
+    if (output.kind === 'forget') void this.#forget(output.id, output.key, output.sequence);
     else if (output.kind === 'fetch') void this.#fetch(output.peer, output.request);
     else if (output.kind === 'head') peers.publishHead(output.head);
     else if (output.kind === 'wipe') void this.#rejoin(output.generation);
-    else if (output.kind === 'publish') peers.publish(output.delta, this.#causes(output.writes));
+    else if (output.kind === 'publish') peers.publish(output.delta, this.#writes.causesOf(output.writes));
     else if (output.kind === 'answer') this.#answers.set(output.id, output.answer);
-    else if (output.kind === 'written') this.#writes.get(output.id)?.resolve(output.written);
-    else if (output.kind === 'refused') this.#writes.get(output.id)?.reject(output.failure);
+    else if (output.kind === 'written') this.#writes.written(output.id, output.written);
+    else if (output.kind === 'refused') this.#writes.refused(output.id, output.failure);
     else if (output.kind === 'changed') this.#tell(output.keys);
     else if (output.kind === 'event') metrics.event(output.event, output.peer);
     else {
@@ -337,12 +328,18 @@ export class Replicator implements Component {
     for (const listener of this.#listeners) listener(keys);
   }
 
-  async #append(append: Append): Promise<void> {
-    const appended = await this.#writer.untilStored(append, this.#stopped.signal);
-    if (appended === undefined) return;
-    if (append.write !== undefined) this.#events.set(append.write, appended.event);
+  async #append(appends: readonly Append[]): Promise<void> {
+    const stored = await this.#writer.allStored(appends, this.#stopped.signal);
+    const inputs: Input[] = [];
+    for (const [i, { id, write }] of appends.entries()) {
+      const appended = stored[i];
+      if (appended === undefined) continue;
+      if (write !== undefined) this.#writes.stored(write, appended.event);
+      inputs.push({ kind: 'appended', id, sequence: appended.sequence });
+    }
+    if (inputs.length === 0) return;
     void this.#keeper.mark();
-    this.#step({ kind: 'appended', id: append.id, sequence: appended.sequence });
+    this.#step(...inputs);
   }
 
   async #fetch(peer: string, request: FetchRequest): Promise<void> {
@@ -363,7 +360,7 @@ export class Replicator implements Component {
   async #rejoin(generation: number): Promise<void> {
     this.#options.logger.warn({ generation }, 'this region was removed and added again: it begins anew');
     const gone = new Failure('UNAVAILABLE', 'the region begins anew: try again', { reason: 'RECOVERING' });
-    for (const write of this.#writes.values()) write.reject(gone);
+    this.#writes.refuseAll(gone);
     this.#turn = [];
     if (!(await this.#keeper.beginAnew(generation, () => this.#boot()))) return;
     this.#life.abort(gone);
@@ -372,21 +369,8 @@ export class Replicator implements Component {
     this.connect();
   }
 
-  /** The delta names the last of the log's events; the others are its dots. */
-  #causes(writes: readonly number[]): readonly Cause[] {
-    const causes = writes.map((write) => this.#events.get(write)).filter((cause) => cause !== undefined);
-    for (const write of writes) this.#events.delete(write);
-    return causes.slice(-1);
-  }
-
   #now(): Now {
     const { clock } = this.#options;
     return { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
   }
-}
-
-function unknownOutcome(key: string): Failure {
-  return new Failure('UNAVAILABLE', `the state log did not confirm ${key} in time; it may be written all the same`, {
-    reason: 'WRITE_UNKNOWN',
-  });
 }
