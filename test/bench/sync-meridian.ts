@@ -20,8 +20,8 @@ export interface SyncLoad {
 }
 
 export interface MeridianFigures {
-  /** Of one update at one replica, by part of the messages. */
-  readonly bytes: Readonly<Record<'subject' | 'headers' | 'payload', number>>;
+  /** Of one update at one replica, by part of the messages. `saved`: what deflate has taken off the payload. */
+  readonly bytes: Readonly<Record<'subject' | 'headers' | 'payload' | 'saved', number>>;
   /** Of them, by the name of the header. */
   readonly headers: Readonly<Record<string, number>>;
   /** What the leaf links carried for it: TLS, the brokers' own lines and pings included. */
@@ -67,7 +67,12 @@ async function measureTraffic(regions: SyncRegions, { updates, batch }: SyncLoad
     for (const [name, bytes] of headerBytesByName) headers.set(name, (headers.get(name) ?? 0) + bytes / receipts);
   print(captures);
   return {
-    bytes: { subject: each('subjectBytes'), headers: each('headerBytes'), payload: each('payloadBytes') },
+    bytes: {
+      subject: each('subjectBytes'),
+      headers: each('headerBytes'),
+      payload: each('payloadBytes'),
+      saved: each('savedBytes'),
+    },
     headers: Object.fromEntries(headers),
     linkBytes: (linkBytesOf(regions) - linkBytesBefore) / receipts,
     updatesPerMessage: 1 / each('messages'),

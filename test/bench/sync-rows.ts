@@ -21,15 +21,21 @@ export function rowsOf(figures: SyncFigures): Row[] {
 }
 
 function liveRows({ meridian, jetstream, redis, yjs, automerge }: SyncFigures): Row[] {
-  const { subject, headers, payload } = meridian.bytes;
+  const { subject, headers, payload, saved } = meridian.bytes;
   return [
     {
       metric: 'bytes_per_update_per_replica',
-      value: subject + headers + payload,
+      value: subject + headers + payload + saved,
       unit: 'B',
       goal: '<= 60',
       peers: {
-        ...{ subject, headers, payload, 'on the links, TLS included': meridian.linkBytes },
+        ...{
+          subject,
+          headers,
+          'payload undeflated': payload + saved,
+          'as sent': subject + headers + payload,
+          'on the links, TLS included': meridian.linkBytes,
+        },
         ...given('JetStream mirror', jetstream.bytesPerUpdate),
         ...given('Redis', redis?.bytesPerUpdate),
         ...{ Yjs: yjs.bytesPerUpdate, Automerge: automerge.bytesPerUpdate },

@@ -1,3 +1,6 @@
+import { inflateRawSync } from 'node:zlib';
+import { fromBinary } from '@bufbuild/protobuf';
+import { DeltaSchema, FetchResponseSchema } from '@meridian/contracts/state';
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import { connectRaw } from '../support/raw-nats.ts';
 import type { RegionBroker } from '../support/region-brokers.ts';
@@ -9,6 +12,8 @@ export interface Traffic {
   subjectBytes: number;
   headerBytes: number;
   payloadBytes: number;
+  /** Of the payload, what deflate saved. */
+  savedBytes: number;
 }
 
 /** A question of this region's sync service and its answer, as its broker saw them. */
@@ -21,6 +26,7 @@ export interface Exchange {
   readonly questionBytes: number;
 }
 
+const DELTA = 'meridian.state.delta.v1';
 const ANSWER = 'meridian.state.fetched.v1';
 
 /** Reads what reaches one region's sync service from the others, by an auditor's connection to the region's own broker. */
@@ -105,7 +111,16 @@ function trafficOf(message: Msg): Traffic {
     subjectBytes: message.subject.length,
     headerBytes: headerBytesOf(message.headers),
     payloadBytes: message.data.length,
+    savedBytes: savedIn(message),
   };
+}
+
+function savedIn({ headers, data }: Msg): number {
+  const type = headers?.get('ce-type');
+  if (type !== DELTA && type !== ANSWER) return 0;
+  const { block } = type === DELTA ? fromBinary(DeltaSchema, data) : fromBinary(FetchResponseSchema, data);
+  const content = block?.content;
+  return content?.case === 'deflatedRows' ? inflateRawSync(content.value).length - content.value.length : 0;
 }
 
 /** `NATS/1.0`, a line for each value, an empty line. */
@@ -121,7 +136,7 @@ function headerLineBytes(name: string, value: string): number {
 }
 
 function nothing(): Traffic {
-  return { messages: 0, subjectBytes: 0, headerBytes: 0, payloadBytes: 0 };
+  return { messages: 0, subjectBytes: 0, headerBytes: 0, payloadBytes: 0, savedBytes: 0 };
 }
 
 function add(sum: Traffic, traffic: Traffic): void {
@@ -129,4 +144,5 @@ function add(sum: Traffic, traffic: Traffic): void {
   sum.subjectBytes += traffic.subjectBytes;
   sum.headerBytes += traffic.headerBytes;
   sum.payloadBytes += traffic.payloadBytes;
+  sum.savedBytes += traffic.savedBytes;
 }

@@ -1,3 +1,4 @@
+import type { VersionVector } from '@meridian/causality';
 import { livesListedIn } from '@meridian/replica';
 import type { Judgement } from './judgement.ts';
 import type { Merging } from './merging.ts';
@@ -36,10 +37,11 @@ export class Pushes {
     if (heard === 'old') return;
     peers.reached(vector);
     const order = vector.compare(head.vector);
-    // What a delta brings in the next moments need not be asked for.
-    if (order === 'before' || order === 'concurrent')
+    if (order === 'before' || order === 'concurrent') {
+      // What a delta brings in the next moments need not be asked for.
+      if (this.#clockToCome().dominates(head.vector)) return;
       peers.scheduleOf(origin)?.hasten(now.monotonicMs + DELTA_GRACE_MS);
-    else if (order === 'equal' && peers.disagrees(origin, view.digest)) {
+    } else if (order === 'equal' && peers.disagrees(origin, view.digest)) {
       this.#state.alarm('DIGEST_DIFFERS', origin, `${view.digest} here, ${head.digest} there`);
       peers.scheduleOf(origin)?.repair(now.monotonicMs);
     }
@@ -62,6 +64,18 @@ export class Pushes {
       const merge = { kind: 'merge', peer: origin, applied, nextKey: undefined, isRepair: false } as const;
       this.#merging.merge(merge, delta.entries, cause);
     }
+  }
+
+  /** When everything that waits here has been applied. */
+  #clockToCome(): VersionVector {
+    const { ended, commit, queue } = this.#state;
+    let { clock } = this.#state;
+    if (commit?.origin.kind === 'merge') clock = clock.joined(commit.origin.applied);
+    for (const { origin, delta } of queue.deltas()) {
+      const after = clock.afterDelta(origin, { from: ended.inward(delta.from), to: ended.inward(delta.to) });
+      if (after !== 'gap') clock = after;
+    }
+    return clock.vector;
   }
 
   #gap(origin: string): void {

@@ -65,6 +65,10 @@ export class WorkQueue {
     this.#waiting.splice(0, at, ...left);
   }
 
+  *deltas(): Iterable<DeltaWork> {
+    for (const work of this.#waiting) if (work.kind === 'delta') yield work;
+  }
+
   first(): Work | undefined {
     return this.#waiting[0];
   }

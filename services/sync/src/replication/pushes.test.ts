@@ -1,0 +1,91 @@
+import { beforeEach, expect, test } from '@jest/globals';
+import { actorId, VersionVector } from '@meridian/causality';
+import { seededRandom } from '@meridian/runtime';
+import type { Append, Input, Output } from './protocol.ts';
+import { recoverLog } from './state-log.ts';
+import { StateMachine } from './state-machine.ts';
+
+const actor = actorId('shanghai', 1n);
+const seen = (counter: number) => (counter === 0 ? VersionVector.EMPTY : VersionVector.of([[actor, counter]]));
+
+let machine: StateMachine;
+let monotonicMs: number;
+let sequence: number;
+beforeEach(() => {
+  [monotonicMs, sequence] = [0, 0];
+  machine = new StateMachine(
+    {
+      ...{ region: 'beijing', members: ['shanghai'], random: seededRandom(1), hadLog: false },
+      ...{ fetchIntervalMs: 10_000, headIntervalMs: 1_000, driftMaxMs: 500 },
+    },
+    recoverLog([], true),
+    { wallMs: 1_000, monotonicMs },
+  );
+  answer(step({ kind: 'connected' }, { kind: 'tick' }));
+  answer(step(head(0, 1))); // a peer that is heard for the first time is asked
+});
+
+function step(...inputs: Input[]): readonly Output[] {
+  return machine.step(inputs, { wallMs: 1_000 + monotonicMs, monotonicMs });
+}
+
+/** Shanghai has nothing yet. */
+function answer(outputs: readonly Output[]): void {
+  for (const output of outputs) {
+    if (output.kind !== 'fetch') continue;
+    const flags = { isWholeRange: false, isRefused: false, isRecovering: false };
+    const page = { generation: 0, entries: [], vector: VersionVector.EMPTY, nextKey: '', heardActors: [], sentAtMs: 1 };
+    step({ kind: 'fetched', peer: output.peer, request: output.request, answer: { ...page, ...flags } });
+  }
+}
+
+/** Shanghai's event with this number. */
+function delta(counter: number): Input {
+  const version = {
+    ...{ dot: { actor, counter }, hlc: { wallMs: 1_000, logical: counter }, deleted: false },
+    value: Buffer.from(`v${counter}`),
+  };
+  const to = seen(counter);
+  const entries = [{ key: `config/k${counter}`, versions: [version], context: to }];
+  return { kind: 'delta', origin: 'shanghai', delta: { generation: 0, entries, from: seen(counter - 1), to } };
+}
+
+function head(counter: number, number: number): Input {
+  return {
+    kind: 'head',
+    origin: 'shanghai',
+    head: {
+      ...{ vector: seen(counter), life: '0000000000000001', actor, sequence: number, generation: 0, sentAtMs: 1_000 },
+      ...{ digest: '', isRecovering: false, knownUntilMs: 0, rounds: 0, lastFetchAtMs: 0, conflicts: 0 },
+    },
+  };
+}
+
+const appendsOf = (outputs: readonly Output[]): readonly Append[] =>
+  outputs.flatMap((output) => (output.kind === 'append' ? [output] : []));
+
+/** Whether shanghai is asked, now or a second later: long after what a head allows its deltas. */
+function isAsked(...inputs: Input[]): boolean {
+  const now = step(...inputs);
+  monotonicMs += 1_000;
+  return [...now, ...step({ kind: 'tick' })].some(({ kind }) => kind === 'fetch');
+}
+
+test('what waits for the log is not asked for again, however long the log takes', () => {
+  let appends = appendsOf(step(delta(1)));
+  step(delta(2), delta(3));
+  expect(isAsked(head(3, 2))).toBe(false);
+  while (appends.length > 0)
+    appends = appends.flatMap(({ id }) => appendsOf(step({ kind: 'appended', id, sequence: ++sequence })));
+  expect(machine.vector.toString()).toBe(seen(3).toString());
+  expect(isAsked(head(3, 3))).toBe(false);
+});
+
+test.each([
+  ['beyond what waits', delta(2)],
+  ['behind a gap in what waits', delta(3)],
+])('what is %s is asked for', (_, waiting) => {
+  step(delta(1));
+  step(waiting);
+  expect(isAsked(head(3, 2))).toBe(true);
+});
