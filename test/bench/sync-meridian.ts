@@ -22,7 +22,9 @@ export interface SyncLoad {
 export interface MeridianFigures {
   /** Of one update at one replica, by part of the messages. `saved`: what deflate has taken off the payload. */
   readonly bytes: Readonly<Record<'subject' | 'headers' | 'payload' | 'saved', number>>;
-  /** Of them, by the name of the header. */
+  /** Of heartbeats, questions and answers in that time. */
+  readonly otherBytes: number;
+  /** Of deltas, by the name of the header. */
   readonly headers: Readonly<Record<string, number>>;
   /** What the leaf links carried for it: TLS, the brokers' own lines and pings included. */
   readonly linkBytes: number;
@@ -49,7 +51,7 @@ export async function measureMeridian(directory: string, load: SyncLoad): Promis
   }
 }
 
-type TrafficFigures = Pick<MeridianFigures, 'bytes' | 'headers' | 'linkBytes' | 'updatesPerMessage'>;
+type TrafficFigures = Pick<MeridianFigures, 'bytes' | 'otherBytes' | 'headers' | 'linkBytes' | 'updatesPerMessage'>;
 
 /** A round of its own, which also compiles the code: to be heard costs the brokers time. */
 async function measureTraffic(regions: SyncRegions, { updates, batch }: SyncLoad): Promise<TrafficFigures> {
@@ -61,7 +63,8 @@ async function measureTraffic(regions: SyncRegions, { updates, batch }: SyncLoad
     await Promise.all(captures.map((capture) => capture.stop()));
   }
   const receipts = updates.length * (REGIONS.length - 1);
-  const each = (part: keyof Traffic) => captures.reduce((sum, { total }) => sum + total[part], 0) / receipts;
+  const each = (part: keyof Traffic) => captures.reduce((sum, { deltas }) => sum + deltas[part], 0) / receipts;
+  const otherBytes = captures.reduce((sum, { total, deltas }) => sum + bytesIn(total) - bytesIn(deltas), 0) / receipts;
   const headers = new Map<string, number>();
   for (const { headerBytesByName } of captures)
     for (const [name, bytes] of headerBytesByName) headers.set(name, (headers.get(name) ?? 0) + bytes / receipts);
@@ -73,6 +76,7 @@ async function measureTraffic(regions: SyncRegions, { updates, batch }: SyncLoad
       payload: each('payloadBytes'),
       saved: each('savedBytes'),
     },
+    otherBytes,
     headers: Object.fromEntries(headers),
     linkBytes: (linkBytesOf(regions) - linkBytesBefore) / receipts,
     updatesPerMessage: 1 / each('messages'),

@@ -34,6 +34,7 @@ function liveRows({ meridian, jetstream, redis, yjs, automerge }: SyncFigures): 
           headers,
           'payload undeflated': payload + saved,
           'as sent': subject + headers + payload,
+          'heartbeats and questions meanwhile': meridian.otherBytes,
           'on the links, TLS included': meridian.linkBytes,
         },
         ...given('JetStream mirror', jetstream.bytesPerUpdate),

@@ -26,6 +26,7 @@ export interface Exchange {
   readonly questionBytes: number;
 }
 
+const DELTA_KIND = 'sync.delta';
 const DELTA = 'meridian.state.delta.v1';
 const ANSWER = 'meridian.state.fetched.v1';
 
@@ -53,6 +54,10 @@ export class TrafficCapture {
       connection.subscribe(subject, { callback: take });
     await connection.flush();
     return capture;
+  }
+
+  get deltas(): Traffic {
+    return this.byKind.get(DELTA_KIND) ?? nothing();
   }
 
   get total(): Traffic {
@@ -90,6 +95,7 @@ export class TrafficCapture {
     const traffic = this.byKind.get(kind) ?? nothing();
     this.byKind.set(kind, traffic);
     add(traffic, trafficOf(message));
+    if (kind !== DELTA_KIND) return;
     for (const [name, values] of message.headers ?? []) {
       const bytes = values.reduce((sum, value) => sum + headerLineBytes(name, value), 0);
       this.headerBytesByName.set(name, (this.headerBytesByName.get(name) ?? 0) + bytes);

@@ -83,7 +83,7 @@ describe('a delta', () => {
     expect([held?.delta.from.size, [...(held?.delta.to.entries() ?? [])].map(([, n]) => n)]).toEqual([0, [3]]);
     const [last] = only(stored(appendsOf(afterSecond)), 'publish');
     expect(last?.writes).toEqual([3]);
-    expect(last?.delta.from.toString()).toBe(held?.delta.to.toString());
+    expect(last?.delta.from.toString()).toBe(held?.delta.to.toString()); // there is nobody else
   });
 
   test('leaves before what a peer sent moves the clock', () => {

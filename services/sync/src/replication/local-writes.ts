@@ -1,4 +1,4 @@
-import type { Dot, VersionVector } from '@meridian/causality';
+import { type Dot, regionOf, VersionVector } from '@meridian/causality';
 import { Failure } from '@meridian/failure';
 import type { Version } from '@meridian/replica';
 import { Commit, type WritesOrigin } from './commit.ts';
@@ -141,12 +141,14 @@ export class LocalWrites {
     if (this.#held === undefined) return;
     const { from, to, keys, writes } = this.#held;
     this.#held = undefined;
-    const { ended, membership, peers, meta, view, outputs } = this.#state;
+    const { region, ended, membership, peers, meta, view, outputs } = this.#state;
     const seen = membership.peers.map((peer) => peers.seenBy(peer));
     const knows = (dot: Dot) => seen.every((vector) => vector?.contains(dot) === true);
     const outward = (vector: VersionVector) => ended.outwardTo(vector, knows);
     const entries = [...keys].map((key) => this.#state.outwardEntry(view.at(key), knows));
-    const delta = { generation: meta.generation, entries, from: outward(from), to: outward(to) };
+    // Who takes a delta asks only whether an own event before it is missing.
+    const own = [...from.entries()].filter(([actor]) => regionOf(actor) === region);
+    const delta = { generation: meta.generation, entries, from: outward(VersionVector.of(own)), to: outward(to) };
     outputs.push({ kind: 'publish', delta, writes });
   }
 

@@ -45,7 +45,7 @@ export interface StoredRecord {
   readonly sequence: number;
 }
 
-/** New own events, pushed to all. `from` and `to`: the origin's clock before and after; `to` is the entries' context. */
+/** New own events, pushed to all. `from`: own events before them; `to`: the origin's clock after them, and the entries' context. */
 export interface Delta {
   readonly generation: number;
   readonly entries: readonly Entry[];

@@ -617,7 +617,7 @@ export type Delta = Message<"meridian.state.v1.Delta"> & {
   entries: Entry[];
 
   /**
-   * The origin's clock before and after these entries.
+   * The origin's own events before these entries, and its clock after them.
    *
    * @generated from field: string from_vector = 2;
    */
