@@ -64,6 +64,17 @@ describe('dots', () => {
   });
 });
 
+test('meet is what both have seen: the greatest that both dominate', () => {
+  fc.assert(
+    fc.property(vector, vector, vector, (a, b, c) => {
+      const common = a.meet(b);
+      expect(a.dominates(common) && b.dominates(common)).toBe(true);
+      if (a.dominates(c) && b.dominates(c)) expect(common.dominates(c)).toBe(true);
+      expect(b.meet(a).toString()).toBe(common.toString());
+    }),
+  );
+});
+
 describe('wire form', () => {
   test('round trip, and text order does not depend on insertion order', () => {
     fc.assert(

@@ -92,6 +92,17 @@ export class VersionVector {
     return new VersionVector(counters.size === this.size ? counters : sorted(counters));
   }
 
+  /** Greatest lower bound: pointwise minimum. */
+  meet(other: VersionVector): VersionVector {
+    if (other.dominates(this)) return this;
+    const counters = new Map<ActorId, number>();
+    for (const [actor, counter] of this.#counters) {
+      const common = Math.min(counter, other.counterOf(actor));
+      if (common > 0) counters.set(actor, common);
+    }
+    return new VersionVector(counters);
+  }
+
   /** This vector with one dot added. @throws RangeError when the dot would leave a gap. */
   with(dot: Dot): VersionVector {
     const seen = this.counterOf(dot.actor);

@@ -33,10 +33,10 @@ export class Questions {
   }
 
   #answerTo(request: FetchRequest, seen: VersionVector): FetchAnswer {
-    const { view, ended, meta, peers, now } = this.#state;
+    const { view, ended, collected, peers, now } = this.#state;
     const { keys, afterKey, isRepair } = request;
     const bytesMax = Math.min(request.bytesMax, FETCH_BYTES_MAX);
-    const isWholeRange = keys.length === 0 && !seen.dominates(meta.collected);
+    const isWholeRange = keys.length === 0 && !seen.dominates(collected);
     const page =
       keys.length > 0
         ? {

@@ -120,6 +120,14 @@ export class RegionState {
     return this.membership.stateOf(this.region) !== 'active';
   }
 
+  /**
+   * Deletions that are collected and that the clock covers. What it does not cover it says nothing of: a damaged log names
+   * more than anybody has, and who lacks that would get whole ranges for ever.
+   */
+  get collected(): VersionVector {
+    return this.meta.collected.meet(this.vector);
+  }
+
   /** Send time of heads and answers: the last millisecond that is over, for in this one something may yet be acknowledged. */
   get sentAtMs(): number {
     return this.owesResync ? 0 : Math.max(0, Math.floor(this.now.wallMs) - 1);

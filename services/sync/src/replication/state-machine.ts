@@ -79,7 +79,7 @@ export class StateMachine {
 
   /** Deletions that were dropped: who has not seen them has to begin anew. */
   get collected(): VersionVector {
-    return this.#state.meta.collected;
+    return this.#state.collected;
   }
 
   get digest(): string {
