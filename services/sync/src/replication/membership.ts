@@ -115,6 +115,12 @@ export class Membership {
     return state === 'active' || state === 'removing' || (this.sealOf(region)?.counterOf(actor) ?? 0) >= counter;
   }
 
+  /** Whether an event lies behind the seal of a removed region: nobody will ever take it over. */
+  isVoid({ actor, counter }: Dot): boolean {
+    const region = regionOf(actor);
+    return this.stateOf(region) === 'removed' && (this.sealOf(region)?.counterOf(actor) ?? 0) < counter;
+  }
+
   admitsAll(vector: VersionVector): boolean {
     for (const [actor, counter] of vector.entries()) if (!this.admits({ actor, counter })) return false;
     return true;

@@ -51,9 +51,9 @@ export interface RegionStateOptions {
 export class RegionState {
   readonly region: string;
   readonly random: Random;
-  readonly view = new View();
   readonly hlc: HybridLogicalClock;
   readonly membership: Membership;
+  readonly view: View;
   readonly ended = new EndedEpochs();
   readonly peers: Peers;
   readonly queue = new WorkQueue();
@@ -87,6 +87,7 @@ export class RegionState {
     this.metaSequence = log.metaSequence;
     this.hlc = new HybridLogicalClock(() => this.now.wallMs, { driftMaxMs, last: log.last });
     this.membership = new Membership(region, members);
+    this.view = new View((dot) => this.membership.isVoid(dot));
     for (const { entry } of log.entries) this.#learn(entry);
     this.#clock = NodeClock.starting(region, this.ended.inward(log.vector));
     this.view.clock = this.#clock.vector;

@@ -1,4 +1,4 @@
-import { VersionVector } from '@meridian/causality';
+import { type Dot, VersionVector } from '@meridian/causality';
 import { assert } from '@meridian/failure';
 import { type Entry, isConflicted } from '@meridian/replica';
 import { entryBytes } from './dotted-causal-container.ts';
@@ -28,7 +28,13 @@ export class View {
   /** Keys with a deletion, or of which nothing is left. */
   readonly #deletions = new Set<string>();
   readonly #conflicts = new Set<string>();
+  readonly #isVoid: (dot: Dot) => boolean;
   #clock = VersionVector.EMPTY;
+
+  /** @param isVoid whether an event can never become part of the state: to have seen it says nothing */
+  constructor(isVoid: (dot: Dot) => boolean = () => false) {
+    this.#isVoid = isVoid;
+  }
 
   get size(): number {
     return this.#slots.size;
@@ -72,8 +78,7 @@ export class View {
 
   /** Keys with a deletion, or of which nothing is left, that have seen nothing beyond the clock. */
   *collectable(): Iterable<Entry> {
-    for (const key of this.#deletions)
-      if (!this.#beyond.has(key)) yield this.#filled(key, this.#slots.get(key) as Slot);
+    for (const key of this.#deletions) if (!this.#isBeyond(key)) yield this.#filled(key, this.#slots.get(key) as Slot);
   }
 
   /** Entries that have seen something beyond the clock. */
@@ -85,10 +90,12 @@ export class View {
     return this.#conflicts.size;
   }
 
-  /** '' while a version is beyond the clock: then the state is more than the clock says. */
+  /**
+   * '' while a key has seen something beyond the clock: then the state is not what the clock says. It may have a version
+   * more, or one less.
+   */
   get digest(): string {
-    for (const key of this.#beyond)
-      if ((this.#slots.get(key) as Slot).versions.some(({ dot }) => !this.#clock.contains(dot))) return '';
+    for (const key of this.#beyond) if (this.#isBeyond(key)) return '';
     return this.#digest.toString();
   }
 
@@ -153,6 +160,13 @@ export class View {
       entries.push(entry);
     }
     return { entries, nextKey: '' };
+  }
+
+  #isBeyond(key: string): boolean {
+    if (!this.#beyond.has(key)) return false;
+    for (const [actor, counter] of (this.#slots.get(key) as Slot).beyond.entries())
+      if (!this.#isVoid({ actor, counter })) return true;
+    return false;
   }
 
   #filled(key: string, { versions, beyond }: Slot): Entry {
