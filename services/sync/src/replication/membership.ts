@@ -37,15 +37,14 @@ export class Membership {
   /** @returns whether the entry says something about the membership. */
   update(entry: Entry): boolean {
     const key = parseStateKey(entry.key);
-    const winner = winnerOf(entry);
-    const value = winner === undefined || winner.deleted ? undefined : winner.value;
     if (key?.kind === 'member') {
-      const member = value && decodeMember(value);
+      const winner = winnerOf(entry);
+      const member = winner === undefined || winner.deleted ? undefined : decodeMember(winner.value);
       if (member === undefined) this.#members.delete(key.region);
       else this.#members.set(key.region, member);
     } else if (key?.kind === 'seal') {
       const seals = this.#seals.get(key.region) ?? new Map<string, Seal>();
-      const seal = value && decodeSeal(key.region, value);
+      const seal = joinedSeal(key.region, entry);
       if (seal === undefined) seals.delete(key.member);
       else seals.set(key.member, seal);
       this.#seals.set(key.region, seals);
@@ -146,6 +145,19 @@ export class Membership {
   #activePeers(): readonly string[] {
     return this.#regions().filter((region) => region !== this.#region && this.#memberOf(region)?.isRemoved === false);
   }
+}
+
+/** Two processes of one member may have spoken for it beside each other: it has seen what either had. */
+function joinedSeal(region: string, { versions }: Entry): Seal | undefined {
+  let joined: Seal | undefined;
+  for (const { deleted, value } of versions) {
+    const seal = deleted ? undefined : decodeSeal(region, value);
+    if (seal === undefined || (joined?.generation ?? 0) > seal.generation) continue;
+    const before = joined?.generation === seal.generation ? joined.seen : [];
+    const seen = VersionVector.of([...before, ...seal.seen]);
+    joined = { generation: seal.generation, seen: [...seen.entries()] };
+  }
+  return joined;
 }
 
 /** Actors of the region in a vector. */

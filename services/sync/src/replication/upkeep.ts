@@ -57,6 +57,8 @@ export function dueChanges(sources: UpkeepSources): Change[] {
   const { region, clock, membership, mayCloseHoles } = sources;
   const changes: Change[] = [];
   for (const removed of membership.unsealedHere) changes.push(sealChange(sources, removed));
+  for (const removed of membership.removed)
+    if (hasBehindSeal(sources, removed)) changes.push(sealChange(sources, removed));
   if (membership.isFirst)
     for (const removed of membership.removed) {
       const change = removedLives(sources, removed);
@@ -127,15 +129,29 @@ export function memberChange(
   return { key: memberKey(region), value, when: 'differs' };
 }
 
-/** What this region had seen of the removed one, also beyond its clock. It listens to it no more. */
+/**
+ * What this region had seen of the removed one, also beyond its clock. It listens to it no more. A seal that is there
+ * already only rises.
+ */
 function sealChange({ region, view, clock, membership }: UpkeepSources, removed: string): Change {
-  let seen = VersionVector.of(livesOf(removed, clock.vector));
+  let seen = VersionVector.of(livesOf(removed, clock.vector)).merge(membership.sealOf(removed) ?? VersionVector.EMPTY);
   for (const { versions } of view.entries())
     for (const { dot } of versions)
       if (regionOf(dot.actor) === removed) seen = seen.merge(VersionVector.of([[dot.actor, dot.counter]]));
   const generation = membership.generationOf(removed);
   const value = encodeSeal({ generation, seen: [...seen.entries()] });
   return { key: sealKey(removed, region), value, when: 'differs' };
+}
+
+/**
+ * Something of a removed region is here that the seal leaves out. Then another process has sealed in this region's name: a
+ * twin, or the life before the log was lost. The others cannot take it over unless the seal has it.
+ */
+function hasBehindSeal({ view, clock, membership }: UpkeepSources, removed: string): boolean {
+  const isBehind = (dot: Dot) => regionOf(dot.actor) === removed && membership.isVoid(dot);
+  for (const [actor, counter] of clock.vector.entries()) if (isBehind({ actor, counter })) return true;
+  for (const { versions } of view.ahead()) if (versions.some(({ dot }) => isBehind(dot))) return true;
+  return false;
 }
 
 /** Once the seal is covered here, the lives of the removed region may leave the vectors. */
