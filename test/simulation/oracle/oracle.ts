@@ -148,6 +148,20 @@ export class Oracle {
     this.#records.isRotten = true;
   }
 
+  /**
+   * A log that could not be read whole is not trusted for its clock; and of keys that all have deleted and forgotten the
+   * clock was all that it had.
+   */
+  distrusted(store: StoreFacts, records: ReadonlyMap<string, unknown>): void {
+    for (const key of this.writes.keys()) {
+      if (records.has(key)) continue;
+      for (const fact of this.writes.ofKey(key)) {
+        const [deletion] = this.stability.thatCover(fact);
+        if (deletion !== undefined) store.known.delete(fact.id);
+      }
+    }
+  }
+
   /** S16 at any time: who says the same of its clock says the same of its state. */
   digested(vector: VersionVector, digest: string, where: string): void {
     if (digest === '' || this.#records.isRotten) return;
@@ -184,7 +198,10 @@ export class Oracle {
   expectResynced(owed: readonly IdSet[], store: StoreFacts, nowWallMs: number, where: string): void {
     const lacks = owed.map((ids) => ids.without(store.known).filter((id) => !this.#mayLack(id, nowWallMs)));
     if (lacks.length > 0 && lacks.every((ids) => ids.length > 0))
-      throw new Violation('S24', `${where} takes a write before it has ${this.writes.describe(lacks[0] ?? [])} again`);
+      throw new Violation(
+        'S24',
+        `${where} ends its recovery before it has ${this.writes.describe(lacks[0] ?? [])} again`,
+      );
   }
 
   /** All had deleted it; or its key has something whose time has not come, and that may hold back the whole entry. */

@@ -57,6 +57,8 @@ export class RegionProcess implements Host {
   #startedAtMs = 0;
   /** What others had when this life began without the log that there had been. */
   #owed: readonly IdSet[] = [];
+  /** By the own wall clock, when it first got any of that. */
+  #offeredAtMs: number | undefined;
   readonly #disk: DiskQueue;
   readonly #replies: Replies;
 
@@ -101,6 +103,11 @@ export class RegionProcess implements Host {
     return `${this.name}/${this.life}`;
   }
 
+  /** Another process answers under the name of a region that this one asks: it may be the one that does. */
+  mayBeAnsweredBy({ region, store }: RegionProcess): void {
+    if (this.#owed.length > 0 && region !== this.region) this.#owed = [...this.#owed, store.known.copy()];
+  }
+
   start(): void {
     if (this.#machine !== undefined) return;
     const { options, heap, trace } = this.world;
@@ -111,6 +118,8 @@ export class RegionProcess implements Host {
     const commandFor = (key: string) => this.#replies.commandFor(key);
     const hasLostLog = this.disk.hadLog && this.disk.records.size === 0;
     this.#owed = hasLostLog ? this.world.heldByOthers(this.region) : [];
+    this.#offeredAtMs = undefined;
+    if (this.disk.unreadable.size > 0) this.world.oracle.distrusted(this.store, this.disk.records);
     this.#author = { region: this.region, life: this.lifeName, wall: this.wall, named: new Map(), commandFor };
     const log = recoverLog([...this.disk.records.values()], this.disk.unreadable.size === 0);
     trace.add(heap.nowMs, this.name, `starts life ${life}, ${this.disk.records.size} records`);
@@ -130,6 +139,7 @@ export class RegionProcess implements Host {
     trace.add(heap.nowMs, this.name, describeInput(input));
     const outputs = this.#stepped(this.#machine, input);
     this.#expectSoundClock();
+    this.#expectResynced(input);
     if (input.kind === 'appended' && this.dies('append-told')) return;
     const life = this.life;
     for (const output of outputs) {
@@ -239,10 +249,6 @@ export class RegionProcess implements Host {
     const { oracle, heap } = this.world;
     const asked = this.#replies.factOf(append.write);
     if (this.#author !== undefined) oracle.issued(append, asked, this.#author, this.store, heap.nowMs);
-    if (asked?.isSystem === false) {
-      oracle.expectResynced(this.#owed, this.store, this.wallMs, this.name);
-      this.#owed = [];
-    }
     this.#disk.append(append);
   }
 
@@ -253,6 +259,15 @@ export class RegionProcess implements Host {
     if (this.dies('before-publish')) return;
     const life = this.life;
     this.#outbox.publish(delta, () => this.dies('amid-publish') || this.life !== life);
+  }
+
+  /** S24: when it takes writes again it has back what somebody whom it asked had. */
+  #expectResynced(input: Input): void {
+    if (this.#owed.length === 0 || this.#machine === undefined) return;
+    if (input.kind === 'fetched') this.#offeredAtMs ??= this.wallMs;
+    if (this.#machine.isRecovering) return;
+    this.world.oracle.expectResynced(this.#owed, this.store, this.#offeredAtMs ?? this.wallMs, this.name);
+    this.#owed = [];
   }
 
   #expectSoundClock(): void {
