@@ -66,6 +66,7 @@ const ANSWERED = {
   isWholeRange: true,
   isRefused: false,
   isRecovering: false,
+  collected: vectorOf(1, 2, 3),
   heardActors: [...ACTORS],
   sentAtMs: 1_700_000_000_000,
 };

@@ -83,6 +83,7 @@ describe('what is encoded reads back the same', () => {
           isWholeRange: true,
           isRefused: false,
           isRecovering: true,
+          collected: a,
           heardActors: [...actors],
           sentAtMs: 17,
         };

@@ -153,6 +153,7 @@ export function encodeFetchAnswer(answer: FetchAnswer): MessageInitShape<typeof 
     isRecovering: answer.isRecovering,
     heardActors: [...answer.heardActors],
     sentUnixMs: BigInt(answer.sentAtMs),
+    collected: encodeCounters(answer.collected),
   };
 }
 
@@ -164,7 +165,9 @@ export function decodeFetchAnswer(wire: WireFetchResponse): FetchAnswer {
   const heardActors = wire.heardActors.map((actor) => decodeActor('fetched', actor));
   const sentAtMs = decodeNumber('fetched', 'time', wire.sentUnixMs);
   const flags = { isWholeRange, isRefused, isRecovering };
-  return { generation, entries, vector, nextKey, ...flags, heardActors, sentAtMs };
+  if (wire.collected.length > CONTEXT_ENTRIES_MAX) throw invalid('fetched', 'collected');
+  const collected = decodeCounters('fetched', wire.collected);
+  return { generation, entries, vector, nextKey, ...flags, collected, heardActors, sentAtMs };
 }
 
 const EMPTY_BLOCK: WireEntryBlock = create(EntryBlockSchema);

@@ -18,6 +18,8 @@ export interface MergeOrigin {
   readonly isRepair: boolean;
   /** The peer has not got its own log back yet. */
   readonly isFromRecovering?: boolean;
+  /** Deletions of which nothing is left at the peer, nor here once its range has been taken over. */
+  readonly collected?: VersionVector;
 }
 
 /** Deletions that every member has seen leave the state; and the clock that a round brought without entries. */

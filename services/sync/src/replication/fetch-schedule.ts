@@ -39,6 +39,7 @@ interface Round {
  * 1. One request at a time; the next page is asked for when the last has been applied.
  * 2. Only a complete round without anything left out yields the peer's vector, and that is the one of its first page:
  *    a key of an early page may have changed by the time of a later one.
+ *    So nothing that the peer forgot in between can be taken for seen.
  * 3. A page that does not go on, or whose clock went back (the peer restarted from less), ends the round as failed.
  */
 export class FetchSchedule {
@@ -118,6 +119,8 @@ export class FetchSchedule {
       round.firstVector = answer.vector;
       round.firstSentAtMs = answer.sentAtMs;
     }
+    // A key that is absent from a later page may be so for a deletion that the first page's clock does not contain.
+    if (isRegular && round.firstVector?.dominates(answer.collected) === false) round.isTainted = true;
     return isRegular;
   }
 

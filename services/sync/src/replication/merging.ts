@@ -1,4 +1,4 @@
-import type { Dot } from '@meridian/causality';
+import { type Dot, VersionVector } from '@meridian/causality';
 import type { Entry } from '@meridian/replica';
 import { Commit, type MergeOrigin } from './commit.ts';
 import { planMerge } from './plan-merge.ts';
@@ -34,8 +34,12 @@ export class Merging {
       const given = i === last ? applied : before;
       return { key: entry.key, entry: view.stripped(entry, given), lineage: clock.lineage, clock: given };
     });
+    const { collected = VersionVector.EMPTY } = origin;
+    const hasForgotten = !state.meta.collected.dominates(collected);
+    const meta = hasForgotten ? { ...state.meta, collected: state.meta.collected.merge(collected) } : state.meta;
     // A clock that moves while no entry is new is written by itself.
-    if (records.length === 0 && !before.dominates(applied)) records.push(state.metaRecord(state.meta, applied));
+    if (records.length === 0 && !before.dominates(applied)) records.push(state.metaRecord(meta, applied));
+    else if (hasForgotten) records.unshift(state.metaRecord(meta, records.length === 0 ? applied : before));
     const commit = { ...origin, applied };
     if (records.length === 0) this.merged(commit);
     else {

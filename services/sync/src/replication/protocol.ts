@@ -102,6 +102,8 @@ export interface FetchAnswer {
   readonly nextKey: string;
   /** All keys of the range are in it: a key that is absent here has no version that `vector` covers. */
   readonly isWholeRange: boolean;
+  /** Of a whole range: deletions that the answerer has dropped, as far as `vector` covers them. Else empty. */
+  readonly collected: VersionVector;
   /** The asker is not a member, or under an older membership: there is nothing but the entry that says so. */
   readonly isRefused: boolean;
   /** The answerer lost its log, and has not got it back: that it lacks something says nothing. */

@@ -1,4 +1,4 @@
-import type { Dot, VersionVector } from '@meridian/causality';
+import { type Dot, VersionVector } from '@meridian/causality';
 import { memberKey } from '@meridian/replica';
 import { FETCH_BYTES_MAX } from './fetch-schedule.ts';
 import type { Judgement } from './judgement.ts';
@@ -51,7 +51,8 @@ export class Questions {
     const vector = ended.outwardTo(this.#state.vector, knows);
     const entries = page.entries.map((entry) => this.#state.outwardEntry(entry, knows));
     const heardActors = peers.actorsHeard(request.region, now.monotonicMs);
-    return { ...this.#blankAnswer(), ...page, vector, entries, isWholeRange, heardActors };
+    const answer = { ...this.#blankAnswer(), ...page, vector, entries, isWholeRange, heardActors };
+    return isWholeRange ? { ...answer, collected } : answer;
   }
 
   #refusalOf({ region, generation, isAway }: FetchRequest): FetchAnswer | undefined {
@@ -75,6 +76,7 @@ export class Questions {
       vector: liveVector,
       nextKey: '',
       ...flags,
+      collected: VersionVector.EMPTY,
       heardActors: [],
       sentAtMs,
     };

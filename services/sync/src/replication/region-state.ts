@@ -155,7 +155,10 @@ export class RegionState {
   putAll(commit: Commit): string[] {
     const keys: string[] = [];
     for (const { record, sequence } of commit.stored()) {
-      if (record.meta !== undefined) this.metaSequence = sequence;
+      if (record.meta !== undefined) {
+        this.meta = record.meta;
+        this.metaSequence = sequence;
+      }
       const { entry, clock } = record;
       if (entry === undefined) continue;
       const own =

@@ -70,7 +70,8 @@ export class Rounds {
     const { isRepair } = schedule;
     const isLast = answer.nextKey === '' && this.#judgement.isJoinable(peer, applied);
     const given = { nextKey: answer.nextKey, isRepair, isFromRecovering: answer.isRecovering };
-    const merge = { ...base, ...given, applied: isLast ? applied : before };
+    const forgotten = answer.isWholeRange ? { collected: answer.collected } : {};
+    const merge = { ...base, ...given, ...forgotten, applied: isLast ? applied : before };
     this.#merging.merge(merge, [...answer.entries, ...absent], cause);
   }
 
