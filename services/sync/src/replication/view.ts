@@ -165,7 +165,7 @@ export class View {
   #isBeyond(key: string): boolean {
     if (!this.#beyond.has(key)) return false;
     for (const [actor, counter] of (this.#slots.get(key) as Slot).beyond.entries())
-      if (!this.#isVoid({ actor, counter })) return true;
+      if (!this.#clock.contains({ actor, counter }) && !this.#isVoid({ actor, counter })) return true;
     return false;
   }
 
