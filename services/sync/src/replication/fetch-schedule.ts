@@ -30,6 +30,8 @@ interface Round {
   firstSentAtMs: number;
   afterKey: string;
   isTainted: boolean;
+  /** A page came from a peer that has seen less than the one of the first page: all of it together is nobody's state. */
+  isBroken: boolean;
   readonly isRepair: boolean;
 }
 
@@ -40,7 +42,8 @@ interface Round {
  * 2. Only a complete round without anything left out yields the peer's vector, and that is the one of its first page:
  *    a key of an early page may have changed by the time of a later one.
  *    So nothing that the peer forgot in between can be taken for seen.
- * 3. A page that does not go on, or whose clock went back (the peer restarted from less), ends the round as failed.
+ * 3. A page that does not go on ends the round as failed. One whose clock went back (the peer restarted from less, or two
+ *    processes answer in turn) does so once all pages are in: what they have is taken over, each for itself.
  */
 export class FetchSchedule {
   readonly peer: string;
@@ -101,7 +104,14 @@ export class FetchSchedule {
   /** The first request of a round that is due. */
   start(nowMs: number, vector: VersionVector): FetchRequest | undefined {
     if (this.#round !== undefined || nowMs < this.#dueMs) return undefined;
-    const begin = { startVector: vector, firstVector: undefined, firstSentAtMs: 0, afterKey: '', isTainted: false };
+    const begin = {
+      startVector: vector,
+      firstVector: undefined,
+      firstSentAtMs: 0,
+      afterKey: '',
+      isTainted: false,
+      isBroken: false,
+    };
     this.#round = { ...begin, isRepair: this.#repairs };
     this.#isDueAgain = false;
     this.#repairs = false;
@@ -112,16 +122,14 @@ export class FetchSchedule {
   accepts(request: FetchRequest, answer: FetchAnswer): boolean {
     const round = this.#round;
     if (round === undefined || request.afterKey !== round.afterKey) return false;
-    const isRegular =
-      (round.firstVector === undefined || answer.vector.dominates(round.firstVector)) &&
-      (answer.nextKey === '' || answer.nextKey > round.afterKey);
-    if (isRegular && round.firstVector === undefined) {
+    if (answer.nextKey !== '' && answer.nextKey <= round.afterKey) return false;
+    if (round.firstVector === undefined) {
       round.firstVector = answer.vector;
       round.firstSentAtMs = answer.sentAtMs;
-    }
+    } else if (!answer.vector.dominates(round.firstVector)) round.isBroken = true;
     // A key that is absent from a later page may be so for a deletion that the first page's clock does not contain.
-    if (isRegular && round.firstVector?.dominates(answer.collected) === false) round.isTainted = true;
-    return isRegular;
+    if (!round.firstVector.dominates(answer.collected)) round.isTainted = true;
+    return true;
   }
 
   /** Something of the page could not be applied: the peer's vector must not be taken over. */
@@ -131,16 +139,21 @@ export class FetchSchedule {
 
   /** What may be joined once the page whose `nextKey` is '' has been applied. */
   get completeVector(): VersionVector | undefined {
-    return this.#round === undefined || this.#round.isTainted ? undefined : this.#round.firstVector;
+    const round = this.#round;
+    return round === undefined || round.isTainted || round.isBroken ? undefined : round.firstVector;
   }
 
   /** The page has been applied. @returns the request for the next one, or the vector that the peer had: it has answered. */
-  applied(nextKey: string, nowMs: number): FetchRequest | VersionVector | undefined {
+  applied(nextKey: string, nowMs: number): FetchRequest | VersionVector | 'failed' | undefined {
     const round = this.#round;
     if (round?.firstVector === undefined) return undefined;
     if (nextKey !== '') {
       round.afterKey = nextKey;
       return this.#request(round);
+    }
+    if (round.isBroken) {
+      this.failed(nowMs);
+      return 'failed';
     }
     this.#round = undefined;
     this.#failures = 0;

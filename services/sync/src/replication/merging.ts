@@ -68,7 +68,8 @@ export class Merging {
       if (isAnsweredByAll && state.view.digest !== '') state.owesResync = false;
       peers.reached(state.vector);
       state.report('fetch-completed', peer);
-    } else if (next !== undefined) state.ask(peer, next);
+    } else if (next === 'failed') state.report('fetch-failed', peer);
+    else if (next !== undefined) state.ask(peer, next);
   }
 
   #rejected(peer: string, key: string, reason: AlarmReason, remote: readonly Entry[]): void {

@@ -95,7 +95,7 @@ export class Peers {
   }
 
   /** The page has been applied. */
-  applied(region: string, nextKey: string, now: Now): FetchRequest | 'completed' | undefined {
+  applied(region: string, nextKey: string, now: Now): FetchRequest | 'completed' | 'failed' | undefined {
     const peer = this.#peers.get(region);
     if (peer === undefined) return undefined;
     const { firstSentAtMs } = peer.schedule;
