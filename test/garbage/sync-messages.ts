@@ -91,6 +91,7 @@ const head = {
   ...{ digest: 'ab'.repeat(16), isRecovering: false, knownUntilMs: 1_700_000_000_000, rounds: 3 },
   ...{ lastFetchAtMs: 1_700_000_000_000, conflicts: 1 },
 };
+const grouped = { ...record, group: { size: 2, last: 8, before: ENTRIES[0] } };
 const META = { key: '~meta', lineage: { actor: undefined, counter: 0 }, clock: vectorOf(6, 8), last: at(9) };
 const meta = { collected: vectorOf(1, 2, 3), generation: 1, distrustedUntil: 5 };
 /** Many entries: deflated. */
@@ -128,7 +129,7 @@ export const SYNC_KINDS: readonly SyncKind[] = [
     ...{ type: 'meridian.state.record.v1', source: 'beijing' },
     subject: subject('state', { origin: 'beijing', key: modelKey('centernet-320') }),
     decode: decodeLogRecord,
-    samples: [encodeLogRecord(record), encodeLogRecord({ ...META, meta })],
+    samples: [encodeLogRecord(record), encodeLogRecord(grouped), encodeLogRecord({ ...META, meta })],
   }),
   kind({
     ...{ type: 'meridian.state.version.v1', source: 'beijing', decode: decodeSeen },

@@ -68,14 +68,17 @@ export class RecordChecks {
     if (entry === undefined) return;
     if (entry.key !== key) throw new Violation('S6', `${where}: a record of ${key} holds ${entry.key}`);
     const learnt = new IdSet();
+    let own: WriteFact | undefined;
     for (const version of entry.versions) {
       const fact = this.#writes.recognise(version, where);
       fact.history ??= this.#allOf(key, store);
       fact.isDurable = true;
       learnt.addAll(this.#writes.past(fact));
-      store.took(version.hlc, this.#lives.ofActor(version.dot.actor, life) === life);
+      const isOwn = this.#lives.ofActor(version.dot.actor, life) === life;
+      store.took(version.hlc, isOwn);
+      if (isOwn && !store.known.has(fact.id)) own = fact;
     }
-    store.known.addAll(learnt);
+    store.learns(own?.id, learnt.without(store.known));
     this.#stability.had(store, learnt);
     if (!this.isRotten) this.#siblings.expectExact(entry, key, store, where);
   }
@@ -92,6 +95,7 @@ export class RecordChecks {
     if (version.hlc.wallMs > author.wall.highestMs(nowMs) + DRIFT_MS + 1)
       throw new Violation('S13', `${where}: its timestamp is ahead of every wall clock that it can have seen`);
     this.#writes.name(fact, version);
+    store.asks(fact.id);
   }
 
   /** S12, S13: later than everything that the region had when it decided, and than its earlier events. */

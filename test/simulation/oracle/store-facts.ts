@@ -10,6 +10,8 @@ export class StoreFacts {
   last: Timestamp;
   /** And of those. */
   #lastOfLife: Timestamp;
+  /** Own writes that the process has asked for together, and what the store learnt with each that it has taken. */
+  readonly #together = new Map<number, readonly number[] | undefined>();
 
   constructor(region: string, known = new IdSet(), last = TIMESTAMP_ZERO) {
     this.region = region;
@@ -23,13 +25,34 @@ export class StoreFacts {
     if (!isOfThisLife && isAfter(hlc, this.last)) this.last = hlc;
   }
 
-  /** What was written in an earlier life counts like everything else. */
-  lifeBegins(): void {
+  /** The process asks for an own write. It asks for the next ones only when it has all of those before. */
+  asks(id: number): void {
+    if (![...this.#together.values()].includes(undefined)) this.#together.clear();
+    this.#together.set(id, undefined);
+  }
+
+  /** A record is in the store, and with it all of `ids`. `own`: the write that it comes from, if it is one of this life. */
+  learns(own: number | undefined, ids: readonly number[]): void {
+    if (own !== undefined && this.#together.has(own)) this.#together.set(own, ids);
+    for (const learnt of ids) this.known.add(learnt);
+  }
+
+  /**
+   * S6: what was asked for together is there as a whole, or not at all, when a life begins on what is left. What was
+   * written in an earlier life counts like everything else.
+   * @param isWhole false: something cannot be read, and nobody knows what was whole
+   */
+  lifeBegins(isWhole: boolean): void {
     this.last = this.#lastOfLife;
+    const asked = [...this.#together.values()];
+    if (isWhole && asked.includes(undefined)) for (const id of asked.flatMap((ids) => ids ?? [])) this.known.delete(id);
+    this.#together.clear();
   }
 
   copy(): StoreFacts {
-    return new StoreFacts(this.region, this.known.copy(), this.#lastOfLife);
+    const copy = new StoreFacts(this.region, this.known.copy(), this.#lastOfLife);
+    for (const [id, learnt] of this.#together) copy.#together.set(id, learnt);
+    return copy;
   }
 }
 

@@ -113,7 +113,7 @@ export class RegionProcess implements Host {
     const { options, heap, trace } = this.world;
     const life = ++this.life;
     this.clock = new ClockFacts();
-    this.store.lifeBegins();
+    this.store.lifeBegins(this.disk.unreadable.size === 0);
     this.#startedAtMs = heap.nowMs;
     const commandFor = (key: string) => this.#replies.commandFor(key);
     const hasLostLog = this.disk.hadLog && this.disk.records.size === 0;

@@ -51,8 +51,10 @@ describe('what is encoded reads back the same', () => {
   test('log records', () => {
     const lineage = fc.constantFrom({ actor: undefined, counter: 0 }, { actor: actors[0], counter: 7 });
     fc.assert(
-      fc.property(entry, lineage, vector, (e, writer, clock) => {
-        const record = { key: e.key, entry: e, lineage: writer, clock, last: { wallMs: 9, logical: 1 } };
+      fc.property(entry, lineage, vector, fc.constantFrom(0, 1, 2), (e, writer, clock, written) => {
+        const alone = { key: e.key, entry: e, lineage: writer, clock, last: { wallMs: 9, logical: 1 } };
+        const group = { size: 3, last: 9, before: written === 2 ? e : undefined };
+        const record = written === 0 ? alone : { ...alone, group };
         const bytes = toBinary(LogRecordSchema, create(LogRecordSchema, encodeLogRecord(record)));
         expect(plain(decodeLogRecord(fromBinary(LogRecordSchema, bytes)))).toBe(plain(record));
       }),

@@ -30,6 +30,7 @@ import {
   type Delta,
   type FetchAnswer,
   type FetchRequest,
+  type Group,
   type Head,
   KEYS_ASKED_MAX,
   type Lineage,
@@ -41,7 +42,7 @@ import { CONTEXT_ENTRIES_MAX, decodeBlock, encodeBlock } from './entry-block.ts'
 
 /** Wire ↔ domain of the replication. Decoding throws Failure INVALID_ARGUMENT naming what is wrong; not retryable. */
 export function encodeLogRecord(record: LogRecord): MessageInitShape<typeof LogRecordSchema> {
-  const { entry, meta, lineage, clock, last } = record;
+  const { entry, meta, lineage, clock, last, group } = record;
   return {
     ...(entry !== undefined && { entry: encodeEntry(entry) }),
     ...(meta !== undefined && {
@@ -55,6 +56,8 @@ export function encodeLogRecord(record: LogRecord): MessageInitShape<typeof LogR
     counter: BigInt(lineage.counter),
     clock: encodeCounters(clock),
     lastHlc: formatTimestamp(last),
+    ...(group !== undefined && { groupSize: group.size, groupLast: BigInt(group.last) }),
+    ...(group?.before !== undefined && { before: encodeEntry(group.before) }),
   };
 }
 
@@ -65,7 +68,8 @@ export function decodeLogRecord(wire: WireLogRecord): LogRecord {
   // Nor has it the time; its versions have.
   const last = wire.lastHlc === '' ? TIMESTAMP_ZERO : parseTimestamp(wire.lastHlc);
   if (last === undefined) throw invalid('record', 'last_hlc');
-  const common = { lineage: decodeLineage(wire.actor, wire.counter), clock, last };
+  const group = wire.groupSize === 0 ? {} : { group: decodeGroup(wire) };
+  const common = { lineage: decodeLineage(wire.actor, wire.counter), clock, last, ...group };
   if (wire.meta !== undefined) return { key: META_KEY, meta: decodeMeta(wire.meta), ...common };
   if (wire.entry === undefined) throw invalid('record', 'entry');
   const entry = decodeEntry(wire.entry);
@@ -176,6 +180,11 @@ export function decodeVector(message: string, text: string, entriesMax?: number)
   const vector = VersionVector.parse(text, entriesMax);
   if (vector === undefined) throw invalid(message, 'version vector');
   return vector;
+}
+
+function decodeGroup({ groupSize, groupLast, before }: WireLogRecord): Group {
+  const last = decodeNumber('record', 'group_last', groupLast, 1);
+  return { size: groupSize, last, before: before && decodeEntry(before) };
 }
 
 function decodeMeta(wire: WireLogMeta): Meta {

@@ -34,7 +34,7 @@ export interface CollectOrigin {
 /**
  * A group of records on their way into the log: nothing of it is visible, acknowledged or sent before all are durable.
  *
- * 1. Own events may be stored in any order: a counter that was skipped by a crash was never seen by anybody.
+ * 1. Own events may be stored in any order: those of a group of which one is missing after a crash do not count.
  * 2. Of a merge the last record alone carries the new clock, and it is sent only when the others are stored: so a log
  *    never claims a clock of which entries are missing.
  */

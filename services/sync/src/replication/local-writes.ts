@@ -3,6 +3,7 @@ import { Failure } from '@meridian/failure';
 import type { Version } from '@meridian/replica';
 import { Commit, type WritesOrigin } from './commit.ts';
 import { entryBytes } from './dotted-causal-container.ts';
+import { groupOf } from './group-records.ts';
 import { GROUP_BYTES_MAX, planWrites } from './plan-writes.ts';
 import type { Input } from './protocol.ts';
 import { type RegionState, withDot } from './region-state.ts';
@@ -95,7 +96,8 @@ export class LocalWrites {
     if (plan.writes.length === 0) return;
     if (isFirst) this.#state.report('epoch-opened', region);
     const appends = plan.writes.map(({ id, entry, dot, cause }) => {
-      const record = { key: entry.key, entry: view.stripped(entry, vector), lineage: dot, clock: vector };
+      const group = groupOf(plan.writes, entry, view, vector);
+      const record = { key: entry.key, entry: view.stripped(entry, vector), lineage: dot, clock: vector, ...group };
       return this.#state.append(record, cause, id === OWN ? undefined : id);
     });
     this.#state.begin(new Commit({ kind: 'writes', written: plan.writes }, appends));

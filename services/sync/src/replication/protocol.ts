@@ -22,6 +22,15 @@ export interface Meta {
   readonly distrustedUntil: number;
 }
 
+/** Own records that were written together: they count if all of them are there. */
+export interface Group {
+  readonly size: number;
+  /** The last counter among them. */
+  readonly last: number;
+  /** What the key had before, with a context like that of the record's entry. Undefined: too large to be kept. */
+  readonly before: Entry | undefined;
+}
+
 /** One record of the state log: the last of its key counts. */
 export interface LogRecord {
   /** A key of the state, or {@link META_KEY}. */
@@ -34,6 +43,8 @@ export interface LogRecord {
   readonly clock: VersionVector;
   /** Highest timestamp given out or taken in so far: the versions that had it may leave the log. */
   readonly last: Timestamp;
+  /** Undefined: it stands for itself. */
+  readonly group?: Group;
 }
 
 /** No key of the state begins with `~`. */

@@ -101,6 +101,7 @@ export class RegionState {
     this.isRecovering = options.hadLog && isEmpty && this.membership.peers.length > 0;
     this.owesResync = this.isRecovering || !log.isComplete;
     if (!log.isComplete) this.#noteDamage();
+    this.#undo(log);
   }
 
   get clock(): NodeClock {
@@ -219,6 +220,17 @@ export class RegionState {
     this.begin(
       new Commit({ kind: 'collect', keys: [], left: [] }, [this.append(this.metaRecord(this.meta, this.vector))]),
     );
+  }
+
+  /** Records of groups that are not whole: before anything replaces the rest of them, or is said of their keys. */
+  #undo({ entries }: RecoveredLog): void {
+    const undone = entries.filter(({ isUndone }) => isUndone);
+    if (undone.length === 0) return;
+    const { lineage, vector: clock } = this.#clock;
+    const appends = undone.map(({ entry }) =>
+      this.append({ key: entry.key, entry: this.view.stripped(entry, clock), lineage, clock }),
+    );
+    this.begin(new Commit({ kind: 'collect', keys: [], left: [] }, appends));
   }
 
   #learn(entry: Entry): void {
