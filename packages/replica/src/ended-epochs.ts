@@ -77,6 +77,24 @@ export class EndedEpochs {
     return kept.length === vector.size ? vector : VersionVector.of(kept);
   }
 
+  /**
+   * Events that wrote the lists by which {@link outwardTo} leaves lives out of this vector. A reader that lacks one of them
+   * takes the vector for less than it is.
+   */
+  listsFor(vector: VersionVector, knows: (dot: Dot) => boolean): VersionVector {
+    const used: Dot[] = [];
+    const left = new Set<ActorId>();
+    for (const { dot, ended } of this.#all()) {
+      const some = ended.filter(([actor, counter]) => vector.counterOf(actor) === counter);
+      if (some.length === 0 || !vector.contains(dot) || !knows(dot)) continue;
+      used.push(dot);
+      for (const [actor] of some) left.add(actor);
+    }
+    // Who has the list that names a life has the lists that the life wrote.
+    const last = used.filter(({ actor }) => !left.has(actor));
+    return VersionVector.of(last.map(({ actor, counter }) => [actor, counter]));
+  }
+
   /** All lives of the region that some list names, with their last counters. */
   endedOf(region: string): ReadonlyMap<ActorId, EndedLife> {
     const ended = new Map<ActorId, EndedLife>();

@@ -81,6 +81,7 @@ export function encodeDelta(delta: Delta, mayDeflate = true): MessageInitShape<t
   return {
     block: encodeBlock(delta.entries, { context: delta.to, mayDeflate }),
     fromVector: delta.from.toString(),
+    listsVector: delta.lists.toString(),
     generation: delta.generation,
   };
 }
@@ -88,7 +89,8 @@ export function encodeDelta(delta: Delta, mayDeflate = true): MessageInitShape<t
 export function decodeDelta(wire: WireDelta): Delta {
   const { entries, context: to } = decodeBlock(wire.block ?? EMPTY_BLOCK);
   const from = decodeVector('delta', wire.fromVector, CONTEXT_ENTRIES_MAX);
-  return { generation: wire.generation, entries, from, to };
+  const lists = decodeVector('delta', wire.listsVector, CONTEXT_ENTRIES_MAX);
+  return { generation: wire.generation, entries, from, to, lists };
 }
 
 export function encodeHead(head: Head): MessageInitShape<typeof HeadSchema> {

@@ -42,7 +42,11 @@ function deltaOf(key: string): Input {
   const to = VersionVector.of([[dot.actor, dot.counter]]);
   const version = { dot, hlc: { wallMs: 999, logical: 0 }, value: Buffer.from('theirs'), deleted: false };
   const entries = [{ key: `config/${key}`, versions: [version], context: to }];
-  return { kind: 'delta', origin: 'shanghai', delta: { generation: 0, entries, from: VersionVector.EMPTY, to } };
+  return {
+    kind: 'delta',
+    origin: 'shanghai',
+    delta: { generation: 0, entries, from: VersionVector.EMPTY, to, lists: VersionVector.EMPTY },
+  };
 }
 
 describe('writes of one turn', () => {

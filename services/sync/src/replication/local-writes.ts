@@ -150,7 +150,9 @@ export class LocalWrites {
     const entries = [...keys].map((key) => this.#state.outwardEntry(view.at(key), knows));
     // Who takes a delta asks only whether an own event before it is missing.
     const own = [...from.entries()].filter(([actor]) => regionOf(actor) === region);
-    const delta = { generation: meta.generation, entries, from: outward(VersionVector.of(own)), to: outward(to) };
+    const contexts = [...keys].reduce((all, key) => all.merge(view.at(key).context), to);
+    const lists = ended.listsFor(contexts, knows);
+    const delta = { generation: meta.generation, entries, from: outward(VersionVector.of(own)), to: outward(to), lists };
     outputs.push({ kind: 'publish', delta, writes });
   }
 

@@ -62,6 +62,11 @@ export interface Delta {
   readonly entries: readonly Entry[];
   readonly from: VersionVector;
   readonly to: VersionVector;
+  /**
+   * Lists of ended lives that the contexts leave to the reader. All members are known to have them; a second process of a
+   * member, or one whose log went back, may not.
+   */
+  readonly lists: VersionVector;
 }
 
 /** Heartbeat. */

@@ -55,7 +55,8 @@ export class Pushes {
     const after = clock.afterDelta(origin, { from, to });
     // A list means the lives that it names: who takes it in by a delta must have them.
     const hasLives = delta.entries.every((entry) => clock.vector.dominates(livesListedIn(entry)));
-    if (after === 'gap' || !hasLives || !this.#judgement.isJoinable(origin, after.vector)) this.#gap(origin);
+    const isReadable = hasLives && clock.vector.dominates(delta.lists);
+    if (after === 'gap' || !isReadable || !this.#judgement.isJoinable(origin, after.vector)) this.#gap(origin);
     // A sound clock contains only what was applied: nothing of this delta can be new.
     else if (after === clock) this.#state.report('delta-known', origin);
     else {
