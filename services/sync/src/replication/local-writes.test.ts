@@ -37,7 +37,7 @@ function stored(appends: readonly Append[]): Output[] {
 }
 
 /** Of shanghai's first event. */
-function deltaOf(key: string): Input {
+function deltaOf(key: string, lists = VersionVector.EMPTY): Input {
   const dot = { actor: actorId('shanghai', 1n), counter: 1 };
   const to = VersionVector.of([[dot.actor, dot.counter]]);
   const version = { dot, hlc: { wallMs: 999, logical: 0 }, value: Buffer.from('theirs'), deleted: false };
@@ -45,7 +45,7 @@ function deltaOf(key: string): Input {
   return {
     kind: 'delta',
     origin: 'shanghai',
-    delta: { generation: 0, entries, from: VersionVector.EMPTY, to, lists: VersionVector.EMPTY },
+    delta: { generation: 0, entries, from: VersionVector.EMPTY, to, lists },
   };
 }
 
@@ -115,4 +115,12 @@ describe('a delta', () => {
     const outputs = stored(appendsOf(step(...writes)));
     expect(only(outputs, 'publish').map(({ delta }) => keysOf(delta))).toEqual([['a', 'b']]);
   });
+});
+
+test('a delta whose contexts leave out lives by a list that is not here is fetched instead', () => {
+  const lists = VersionVector.of([[actorId('beijing', 7n), 1]]);
+  const outputs = step(deltaOf('z', lists));
+  expect(only(outputs, 'event')).toContainEqual({ kind: 'event', event: 'gap', peer: 'shanghai' });
+  expect(appendsOf(outputs)).toEqual([]);
+  expect(appendsOf(step(deltaOf('z')))).toHaveLength(1);
 });

@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { actorId, VersionVector } from '@meridian/causality';
 import { seededRandom } from '@meridian/runtime';
 import { META_KEY, type Output, type StoredRecord } from './protocol.ts';
@@ -51,4 +51,49 @@ test('that is noted before anything else is written, and holds when every record
   const { vector } = recoverLog(all, true);
   expect(vector.counterOf(actor)).toBe(0);
   expect(vector.size).toBe(1);
+});
+
+describe('records that were written together', () => {
+  const before = { key: 'config/b', versions: [], context: VersionVector.EMPTY };
+  /** Events 2 and 3, after event 1. */
+  const grouped = (key: string, counter: number): StoredRecord => {
+    const { record, sequence } = stored(key, counter);
+    return { record: { ...record, clock: seen(1), group: { size: 2, last: 3, before: { ...before, key } } }, sequence };
+  };
+  const alone = stored('config/a', 1);
+
+  test('count when all of them are there', () => {
+    const { vector, entries } = recoverLog([alone, grouped('config/b', 2), grouped('config/c', 3)], true);
+    expect(vector.toString()).toBe(seen(3).toString());
+    expect(entries.map(({ isUndone }) => isUndone)).toEqual([false, false, false]);
+  });
+
+  test('count when a later record that came after them has replaced one', () => {
+    const { vector, entries } = recoverLog([stored('config/a', 4), grouped('config/c', 3)], true);
+    expect(vector.toString()).toBe(seen(4).toString());
+    expect(entries.map(({ isUndone }) => isUndone)).toEqual([false, false]);
+  });
+
+  test('do not count when one is missing: the copy of a log must not claim what its original has yet to store', () => {
+    const log = recoverLog([alone, grouped('config/c', 3)], true);
+    expect(log.vector.toString()).toBe(seen(1).toString());
+    const machine = start(log);
+    expect(machine.view.get('config/c')?.versions).toEqual([]);
+    const change = { key: 'config/d', value: Buffer.from('new'), when: 'differs' } as const;
+    const [undo, ...early] = appended(machine.step([{ kind: 'write', id: 1, change }], now));
+    expect([undo?.record.key, undo?.record.entry?.versions, undo?.expectedSequence, early]).toEqual([
+      'config/c',
+      [],
+      3,
+      [],
+    ]);
+  });
+
+  test('stay where another record cannot be read: it may have been one of them', () => {
+    const { entries } = recoverLog([alone, grouped('config/c', 3)], false);
+    expect(entries.map(({ entry, isUndone }) => [entry.versions.length, isUndone])).toEqual([
+      [1, false],
+      [1, false],
+    ]);
+  });
 });
