@@ -152,7 +152,13 @@ export class LocalWrites {
     const own = [...from.entries()].filter(([actor]) => regionOf(actor) === region);
     const contexts = [...keys].reduce((all, key) => all.merge(view.at(key).context), to);
     const lists = ended.listsFor(contexts, knows);
-    const delta = { generation: meta.generation, entries, from: outward(VersionVector.of(own)), to: outward(to), lists };
+    const delta = {
+      generation: meta.generation,
+      entries,
+      from: outward(VersionVector.of(own)),
+      to: outward(to),
+      lists,
+    };
     outputs.push({ kind: 'publish', delta, writes });
   }
 

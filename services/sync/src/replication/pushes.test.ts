@@ -33,7 +33,7 @@ function step(...inputs: Input[]): readonly Output[] {
 function answer(outputs: readonly Output[]): void {
   for (const output of outputs) {
     if (output.kind !== 'fetch') continue;
-    const flags = { isWholeRange: false, isRefused: false, isRecovering: false };
+    const flags = { collected: VersionVector.EMPTY, isWholeRange: false, isRefused: false, isRecovering: false };
     const page = { generation: 0, entries: [], vector: VersionVector.EMPTY, nextKey: '', heardActors: [], sentAtMs: 1 };
     step({ kind: 'fetched', peer: output.peer, request: output.request, answer: { ...page, ...flags } });
   }
@@ -47,7 +47,11 @@ function delta(counter: number): Input {
   };
   const to = seen(counter);
   const entries = [{ key: `config/k${counter}`, versions: [version], context: to }];
-  return { kind: 'delta', origin: 'shanghai', delta: { generation: 0, entries, from: seen(counter - 1), to } };
+  return {
+    kind: 'delta',
+    origin: 'shanghai',
+    delta: { generation: 0, entries, from: seen(counter - 1), to, lists: VersionVector.EMPTY },
+  };
 }
 
 function head(counter: number, number: number): Input {
