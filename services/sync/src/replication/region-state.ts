@@ -143,7 +143,9 @@ export class RegionState {
   get sources(): UpkeepSources {
     const { region, view, clock, membership, ended, mayCloseHoles } = this;
     const own = clock.lineage.actor === undefined ? [] : [clock.lineage.actor];
-    const living = new Set([...own, ...[...this.heardActors.values()].flat()]);
+    // A region that was removed answers no more: its last word would stand for ever.
+    const heard = membership.peers.flatMap((peer) => this.heardActors.get(peer) ?? []);
+    const living = new Set([...own, ...heard]);
     return { region, view, clock, membership, ended, mayCloseHoles, living };
   }
 
