@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { subject } from '@meridian/contracts';
+import type { StoredPlace } from '@meridian/messaging';
 import { seededRandom } from '@meridian/runtime';
 import {
   type BusHarness,
@@ -79,6 +80,22 @@ export function hostileContract(harness: () => BusHarness): void {
     expect(bus.publish(TELEMETRY, { type: 'meridian.telemetry.load.v1', data: {} }).hlc.wallMs).toBeLessThan(
       Date.now() + 30_000,
     );
+  });
+
+  test('of what a stream holds, the place of each invalid event is told in its turn', async () => {
+    const { bus } = await harness().open('sync');
+    const at = (key: string) => subject('state', { origin: REGION, key });
+    const put = (key: string) =>
+      bus.publishDurable(at(key), { type: 'meridian.state.record.v1', data: {} }, { messageId: key });
+    await put('config/good');
+    await harness().inject({ subject: at('config/bad'), headers: [], data: Buffer.from([0xff]) });
+    await put('config/last');
+    const seen: unknown[] = [];
+    const all = subject('state', { origin: REGION, key: '*' });
+    const told = (place: StoredPlace) => seen.push(place);
+    for await (const stored of bus.lastBySubject('STATE', all, 'meridian.state.record.v1', told))
+      seen.push(stored.subject);
+    expect(seen).toEqual([at('config/good'), { subject: at('config/bad'), sequence: 2 }, at('config/last')]);
   });
 
   test('poison in a work queue is terminated, a far-future claim waits, the rest is delivered', async () => {

@@ -19,6 +19,7 @@ export class SyncProcess {
   readonly #environment: Readonly<Record<string, string>>;
   readonly #channels: Channel[] = [];
   #child: ChildProcess | undefined;
+  #ended: Promise<void> = Promise.resolve();
   #port = 0;
   log = '';
 
@@ -55,6 +56,7 @@ export class SyncProcess {
       },
     });
     this.#child = child;
+    this.#ended = new Promise((resolveEnd) => child.once('exit', () => resolveEnd()));
     child.stderr?.on('data', (chunk: Buffer) => {
       this.log = (this.log + chunk.toString()).slice(-LOG_CHARS_MAX);
     });
@@ -68,14 +70,18 @@ export class SyncProcess {
     const child = this.#child;
     this.#child = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolveEnd) => child.once('exit', resolveEnd));
     child.kill(signal);
-    await ended;
+    await this.#ended;
   }
 
   /** Of the process that runs. */
   get pid(): number {
     return this.#child?.pid ?? 0;
+  }
+
+  /** Resolves when the process that runs has ended, by whatever. */
+  get ended(): Promise<void> {
+    return this.#ended;
   }
 
   async restart(signal: NodeJS.Signals): Promise<void> {

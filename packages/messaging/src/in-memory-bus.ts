@@ -24,6 +24,7 @@ import type {
   PullConsumer,
   RequestOptions,
   Stored,
+  StoredPlace,
   StreamState,
   Subscription,
 } from './message-bus.ts';
@@ -196,8 +197,9 @@ export class InMemoryBus implements MessageBus {
     stream: StreamName,
     filter: string,
     type: T | readonly T[],
+    onInvalid: (place: StoredPlace) => void = () => undefined,
   ): AsyncGenerator<Stored<T>, void, undefined> {
-    return this.#read(type, () => this.#broker.stream(this.region, stream).lastEntries(filter));
+    return this.#read(type, () => this.#broker.stream(this.region, stream).lastEntries(filter), onInvalid);
   }
 
   allBySubject<T extends EventType>(
@@ -216,12 +218,12 @@ export class InMemoryBus implements MessageBus {
     this.#mustBeConnected();
     const entry = this.#broker.stream(this.region, stream).lastOf(subject);
     if (entry === undefined) return undefined;
-    const stored = this.#stored(entry, wantedTypes(type));
-    if (stored === undefined)
+    const verdict = this.#inspector.inspect(storedMessage(entry), wantedTypes(type), true);
+    if (typeof verdict === 'string')
       throw new Failure('DATA_LOSS', `the last message of ${subject} is not what is expected there`, {
         reason: 'STORED_INVALID',
       });
-    return stored;
+    return { ...verdict, sequence: entry.sequence };
   }
 
   async purge(stream: StreamName, subject: string, options: { readonly untilSequence?: number } = {}): Promise<number> {
@@ -319,19 +321,16 @@ export class InMemoryBus implements MessageBus {
   async *#read<T extends EventType>(
     type: T | readonly T[],
     entries: () => readonly StoredEntry[],
+    onInvalid: (place: StoredPlace) => void = () => undefined,
   ): AsyncGenerator<Stored<T>, void, undefined> {
     this.#mustBeConnected();
     const wanted = wantedTypes(type);
     for (const entry of entries()) {
-      const stored = this.#stored(entry, wanted);
-      if (stored !== undefined) yield stored;
+      const verdict = this.#inspector.inspect(storedMessage(entry), wanted, true);
+      if (typeof verdict !== 'string') yield { ...verdict, sequence: entry.sequence };
+      else if (verdict === 'invalid') onInvalid({ subject: entry.subject, sequence: entry.sequence });
       this.#mustBeConnected();
     }
-  }
-
-  #stored<T extends EventType>(entry: StoredEntry, wanted: ReadonlySet<T>): Stored<T> | undefined {
-    const verdict = this.#inspector.inspect(storedMessage(entry), wanted, true);
-    return typeof verdict === 'string' ? undefined : { ...verdict, sequence: entry.sequence };
   }
 
   #mustBeConnected(): void {

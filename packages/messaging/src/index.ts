@@ -21,6 +21,7 @@ export {
   type PullConsumer,
   type RequestOptions,
   type Stored,
+  type StoredPlace,
   type StreamState,
   type Subscription,
 } from './message-bus.ts';

@@ -34,6 +34,9 @@ export interface Stored<T extends EventType = EventType> extends Incoming<T> {
   readonly sequence: number;
 }
 
+/** Where a stream holds something. */
+export type StoredPlace = Pick<Stored, 'subject' | 'sequence'>;
+
 /** Receipt of a stream for an event. */
 export interface Published {
   readonly envelope: Envelope;
@@ -206,12 +209,14 @@ export interface MessageBus {
   /**
    * The last event of every subject that matches, in order of sequence, and what is written meanwhile. An event that is
    * not valid is counted, logged and left out. Ends when nothing is left.
+   * @param onInvalid told in its turn of each event that is left out
    * @throws Failure UNAVAILABLE / DISCONNECTED or READ_INCOMPLETE: start anew.
    */
   lastBySubject<T extends EventType>(
     stream: StreamName,
     filter: string,
     type: T | readonly T[],
+    onInvalid?: (place: StoredPlace) => void,
   ): AsyncIterable<Stored<T>>;
 
   /** Every stored event whose subject matches, otherwise as {@link lastBySubject}: superseded ones, too. */

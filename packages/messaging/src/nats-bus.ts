@@ -28,6 +28,7 @@ import type {
   PullConsumer,
   RequestOptions,
   Stored,
+  StoredPlace,
   StreamState,
   Subscription,
 } from './message-bus.ts';
@@ -213,8 +214,9 @@ export class NatsBus implements MessageBus {
     stream: StreamName,
     filter: string,
     type: T | readonly T[],
+    onInvalid?: (place: StoredPlace) => void,
   ): AsyncIterable<Stored<T>> {
-    return this.#read(stream, filter, type, 'last');
+    return this.#read(stream, filter, type, 'last', onInvalid);
   }
 
   allBySubject<T extends EventType>(
@@ -274,6 +276,7 @@ export class NatsBus implements MessageBus {
     filter: string,
     type: T | readonly T[],
     mode: ReadMode,
+    onInvalid: (place: StoredPlace) => void = () => undefined,
   ): AsyncIterable<Stored<T>> {
     return readStream({
       session: this.#session,
@@ -284,6 +287,7 @@ export class NatsBus implements MessageBus {
       filter,
       mode,
       wanted: wantedTypes(type),
+      onInvalid,
     });
   }
 }

@@ -4,7 +4,7 @@ import type { Clock } from '@meridian/runtime';
 import type { Msg } from '@nats-io/transport-node';
 import type { Inspector } from './inspector.ts';
 import { type JetStreamApi, nanoseconds, parseAckSubject } from './jetstream-api.ts';
-import type { Stored } from './message-bus.ts';
+import type { Stored, StoredPlace } from './message-bus.ts';
 import { blockReader, rawMessage } from './nats-message.ts';
 import { Pull, PullInbox } from './nats-pull.ts';
 import type { NatsSession } from './nats-session.ts';
@@ -38,6 +38,8 @@ export interface StreamReadOptions<T extends EventType> {
   readonly filter: string;
   readonly mode: ReadMode;
   readonly wanted: ReadonlySet<T>;
+  /** Told in its turn of each message that is left out. */
+  readonly onInvalid: (place: StoredPlace) => void;
 }
 
 /**
@@ -168,7 +170,9 @@ function accept<T extends EventType>(
   reading.pending = info.pending;
   reading.position.streamSequence = info.streamSequence;
   const verdict = options.inspector.inspect(rawMessage(message), options.wanted, true);
-  return typeof verdict === 'string' ? undefined : { ...verdict, sequence: info.streamSequence };
+  if (typeof verdict !== 'string') return { ...verdict, sequence: info.streamSequence };
+  if (verdict === 'invalid') options.onInvalid({ subject: message.subject, sequence: info.streamSequence });
+  return undefined;
 }
 
 /** @throws Failure DATA_LOSS / STORED_INVALID; what the JetStream API throws */

@@ -117,8 +117,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'hlc-not-persisted',
     place: 'services/sync/src/replication',
-    find: 'metaSequence: meta?.sequence ?? 0, last, isComplete };',
-    replace: 'metaSequence: meta?.sequence ?? 0, last: TIMESTAMP_ZERO, isComplete };',
+    find: 'metaSequence: meta?.sequence ?? 0, unreadable, last, isComplete };',
+    replace: 'metaSequence: meta?.sequence ?? 0, unreadable, last: TIMESTAMP_ZERO, isComplete };',
     bug: 'the time of a region begins anew with each start',
   },
   {
@@ -194,6 +194,13 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const distrustedUntil = isComplete ? known.distrustedUntil : newest;',
     replace: 'const distrustedUntil = known.distrustedUntil;',
     bug: 'a log with an unreadable record is taken for whole',
+  },
+  {
+    name: 'unreadable-record-stays',
+    place: 'services/sync/src/replication',
+    find: 'Math.max(readable, this.#unreadable.get(key) ?? 0);',
+    replace: 'readable;',
+    bug: 'what cannot be read is not replaced',
   },
   {
     name: 'lost-log-serves',

@@ -121,7 +121,8 @@ export class RegionProcess implements Host {
     this.#offeredAtMs = undefined;
     if (this.disk.unreadable.size > 0) this.world.oracle.distrusted(this.store, this.disk.records);
     this.#author = { region: this.region, life: this.lifeName, wall: this.wall, named: new Map(), commandFor };
-    const log = recoverLog([...this.disk.records.values()], this.disk.unreadable.size === 0);
+    const { records, unreadable } = this.disk;
+    const log = recoverLog({ records: [...records.values()], unreadable, isComplete: unreadable.size === 0 });
     trace.add(heap.nowMs, this.name, `starts life ${life}, ${this.disk.records.size} records`);
     const members = options.regions.filter((other) => other !== this.region);
     const { headIntervalMs, fetchBytesMax } = options;

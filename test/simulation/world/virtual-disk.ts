@@ -6,8 +6,8 @@ import { Violation } from '../violation.ts';
 /** A region's log: the last record of each key, appended by compare-and-set. */
 export class VirtualDisk {
   readonly records = new Map<string, StoredRecord>();
-  /** Keys of which a torn record lies on top: it cannot be read, the one before can. */
-  readonly unreadable = new Set<string>();
+  /** Keys of which the last record cannot be read, with its sequence: a torn one on top, or there is none before it. */
+  readonly unreadable = new Map<string, number>();
   /** The region's folder, not the log, says so. */
   hadLog = false;
   readonly facts: StoreFacts;
@@ -20,7 +20,7 @@ export class VirtualDisk {
   /** @returns the record's sequence */
   append(append: Append): number {
     const { record, expectedSequence } = append;
-    const found = this.records.get(record.key)?.sequence ?? 0;
+    const found = this.#lastOf(record.key);
     if (found !== expectedSequence)
       throw new Violation('S6', `${record.key}: appended on top of ${expectedSequence}, and ${found} is there`);
     this.records.set(record.key, { record, sequence: ++this.#sequence });
@@ -30,21 +30,20 @@ export class VirtualDisk {
   }
 
   tear(key: string): void {
-    this.unreadable.add(key);
+    this.unreadable.set(key, ++this.#sequence);
   }
 
   forget(key: string, sequence: number): StoredRecord | undefined {
     const found = this.records.get(key);
     if (found === undefined || found.sequence > sequence) return undefined;
     this.records.delete(key);
-    this.unreadable.delete(key);
     return found;
   }
 
   /** The record can no longer be read, and there is none before it: a copy of the disk on which it is so. */
   damaged(key: string, known: IdSet): VirtualDisk {
     const damaged = this.without(key, known);
-    damaged.unreadable.add(key);
+    damaged.unreadable.set(key, this.#lastOf(key));
     return damaged;
   }
 
@@ -60,10 +59,14 @@ export class VirtualDisk {
   copy(facts = this.facts.copy()): VirtualDisk {
     const copy = new VirtualDisk(facts);
     for (const [key, record] of this.records) copy.records.set(key, record);
-    for (const key of this.unreadable) copy.unreadable.add(key);
+    for (const [key, sequence] of this.unreadable) copy.unreadable.set(key, sequence);
     copy.hadLog = this.hadLog;
     copy.#sequence = this.#sequence;
     return copy;
+  }
+
+  #lastOf(key: string): number {
+    return this.unreadable.get(key) ?? this.records.get(key)?.sequence ?? 0;
   }
 }
 

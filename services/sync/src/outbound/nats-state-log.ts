@@ -1,10 +1,11 @@
-import { subject } from '@meridian/contracts';
+import { parseSubject, subject } from '@meridian/contracts';
 import { Failure } from '@meridian/failure';
-import type { DurableEvent, MessageBus } from '@meridian/messaging';
+import type { DurableEvent, MessageBus, StoredPlace } from '@meridian/messaging';
 import type { Logger } from '@meridian/runtime';
 import { fittingCause } from '../codec/fitting-cause.ts';
 import { decodeLogRecord, encodeLogRecord } from '../codec/replication-codec.ts';
 import type { LogRecord, StoredRecord } from '../replication/protocol.ts';
+import type { LogContents } from '../replication/state-log.ts';
 import type { Appended, AppendOptions, StateLog } from '../replicator/ports.ts';
 
 const TYPE = 'meridian.state.record.v1';
@@ -21,23 +22,31 @@ export class NatsStateLog implements StateLog {
     this.#logger = logger;
   }
 
-  async recover(): Promise<{ readonly records: readonly StoredRecord[]; readonly isComplete: boolean }> {
+  async recover(): Promise<LogContents> {
     const records = new Map<string, StoredRecord>();
-    let unreadable = 0;
+    const unreadable = new Map<string, number>();
+    const cannotRead = ({ subject: at, sequence }: StoredPlace, error: unknown) => {
+      this.#logger.error({ err: error, subject: at, sequence }, 'a record of the state log cannot be read');
+      const key = parseSubject(at)?.parts.key;
+      if (key === undefined) return;
+      records.delete(key);
+      unreadable.set(key, sequence);
+    };
     const filter = subject('state', { origin: this.#bus.region, key: '*' });
-    for await (const stored of this.#bus.lastBySubject('STATE', filter, TYPE)) {
+    const invalid = (place: StoredPlace) => cannotRead(place, new Error('it is not a record'));
+    for await (const stored of this.#bus.lastBySubject('STATE', filter, TYPE, invalid)) {
       try {
         const record = decodeLogRecord(stored.data);
         if (this.#subject(record.key) !== stored.subject) throw new Error('the key is not that of the subject');
-        records.set(stored.subject, { record, sequence: stored.sequence });
+        unreadable.delete(record.key);
+        records.set(record.key, { record, sequence: stored.sequence });
       } catch (error) {
-        unreadable++;
-        this.#logger.error({ err: error, subject: stored.subject }, 'a record of the state log cannot be read');
+        cannotRead(stored, error);
       }
     }
-    // The bus leaves out what it cannot read at all: only the stream knows how many there are.
+    // Of what is on no key's subject only the stream knows how many there are.
     const { messages } = await this.#bus.streamState('STATE');
-    return { records: [...records.values()], isComplete: unreadable === 0 && records.size === messages };
+    return { records: [...records.values()], unreadable, isComplete: records.size === messages };
   }
 
   async append(record: LogRecord, options: AppendOptions): Promise<Appended> {

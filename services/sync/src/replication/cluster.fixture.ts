@@ -161,7 +161,7 @@ export class Node {
   }
 
   #start(): StateMachine {
-    const log = recoverLog([...this.disk.values()], true);
+    const log = recoverLog({ records: [...this.disk.values()], unreadable: new Map(), isComplete: true });
     const random = seededRandom(this.#seed * 1000 + this.#lives++);
     const options = { region: this.region, members: this.#members, random };
     // Every other cluster with pages of one entry: then a round has as many steps as there are keys.

@@ -16,7 +16,7 @@ beforeEach(() => {
       ...{ region: 'beijing', members: ['shanghai'], random: seededRandom(1), hadLog: false },
       ...{ fetchIntervalMs: 10_000, headIntervalMs: 1_000, driftMaxMs: 500 },
     },
-    recoverLog([], true),
+    recoverLog({ records: [], unreadable: new Map(), isComplete: true }),
     now,
   );
 });

@@ -75,6 +75,8 @@ export class RegionState {
   /** Lives of this region's log that each peer had heard of lately when it answered last. */
   readonly heardActors = new Map<string, readonly ActorId[]>();
   outputs: Output[] = [];
+  /** Sequences of records that could not be read, by key, until something has taken their place. */
+  readonly #unreadable: Map<string, number>;
   #clock: NodeClock;
   #ids = 0;
 
@@ -85,6 +87,7 @@ export class RegionState {
     this.now = now;
     this.meta = log.meta;
     this.metaSequence = log.metaSequence;
+    this.#unreadable = new Map(log.unreadable);
     this.hlc = new HybridLogicalClock(() => this.now.wallMs, { driftMaxMs, last: log.last });
     this.membership = new Membership(region, members);
     this.view = new View((dot) => this.membership.isVoid(dot));
@@ -158,6 +161,7 @@ export class RegionState {
   putAll(commit: Commit): string[] {
     const keys: string[] = [];
     for (const { record, sequence } of commit.stored()) {
+      this.#unreadable.delete(record.key);
       if (record.meta !== undefined) {
         this.meta = record.meta;
         this.metaSequence = sequence;
@@ -190,7 +194,9 @@ export class RegionState {
 
   append(unstamped: Unstamped, cause: Cause | undefined = undefined, write?: number): Append {
     const record = { ...unstamped, last: this.hlc.last };
-    const expectedSequence = record.key === META_KEY ? this.metaSequence : this.view.sequenceOf(record.key);
+    const { key } = record;
+    const readable = key === META_KEY ? this.metaSequence : this.view.sequenceOf(key);
+    const expectedSequence = Math.max(readable, this.#unreadable.get(key) ?? 0);
     const given = { ...(cause && { cause }), ...(write !== undefined && { write }) };
     return { id: this.nextId(), record, expectedSequence, ...given };
   }

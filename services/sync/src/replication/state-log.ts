@@ -10,12 +10,23 @@ interface RecoveredEntry {
   readonly isUndone: boolean;
 }
 
+/** What a log holds, as far as it can be read. */
+export interface LogContents {
+  /** The last of each key. */
+  readonly records: readonly StoredRecord[];
+  /** Sequences of last records that cannot be read, by key. What is written next to the key takes their place. */
+  readonly unreadable: ReadonlyMap<string, number>;
+  /** Every record could be read. One that could not may be of no key at all. */
+  readonly isComplete: boolean;
+}
+
 /** What a log says of the region's state. */
 export interface RecoveredLog {
   /** Contexts hold what each key had seen beyond {@link vector}. */
   readonly entries: readonly RecoveredEntry[];
   readonly vector: VersionVector;
   readonly meta: Meta;
+  readonly unreadable: LogContents['unreadable'];
   /** Of the meta record; 0 for none. */
   readonly metaSequence: number;
   /** The region's time goes on from here. */
@@ -39,7 +50,7 @@ export const NO_META: Meta = { collected: VersionVector.EMPTY, generation: 0, di
  * 3. Of own records that were written together all count or none does.
  * 4. The region's time goes on from the highest timestamp of all, whatever the wall says.
  */
-export function recoverLog(records: readonly StoredRecord[], isComplete: boolean): RecoveredLog {
+export function recoverLog({ records, unreadable, isComplete }: LogContents): RecoveredLog {
   const meta = records.find(({ record }) => record.key === META_KEY);
   const known = meta?.record.meta ?? NO_META;
   const newest = records.reduce((max, { sequence }) => Math.max(max, sequence), 0);
@@ -64,7 +75,7 @@ export function recoverLog(records: readonly StoredRecord[], isComplete: boolean
   }
   const collected = isComplete ? known.collected : all;
   const noted = { ...known, collected, distrustedUntil };
-  return { entries, vector, meta: noted, metaSequence: meta?.sequence ?? 0, last, isComplete };
+  return { entries, vector, meta: noted, metaSequence: meta?.sequence ?? 0, unreadable, last, isComplete };
 }
 
 function seenBy(entry: Entry, clock: VersionVector): Entry {

@@ -30,7 +30,7 @@ class ScriptedLog implements StateLog {
   }
 
   recover(): ReturnType<StateLog['recover']> {
-    return Promise.resolve({ records: [], isComplete: true });
+    return Promise.resolve({ records: [], unreadable: new Map(), isComplete: true });
   }
 
   async append(_: unknown, options: AppendOptions): Promise<Appended> {

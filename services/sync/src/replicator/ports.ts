@@ -7,11 +7,12 @@ import type {
   LogRecord,
   StoredRecord,
 } from '../replication/protocol.ts';
+import type { LogContents } from '../replication/state-log.ts';
 
 /** The region's durable log: the last record of every key. */
 export interface StateLog {
-  /** `isComplete`: every stored record could be read. @throws Failure UNAVAILABLE, to be tried again. */
-  recover(): Promise<{ readonly records: readonly StoredRecord[]; readonly isComplete: boolean }>;
+  /** @throws Failure UNAVAILABLE, to be tried again. */
+  recover(): Promise<LogContents>;
   /**
    * Stores the record if the key's last message is the expected one. Sending it again with the same id is harmless.
    * @throws Failure ABORTED / WRONG_SEQUENCE; any retryable one leaves open whether it was stored.

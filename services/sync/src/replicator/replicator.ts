@@ -94,13 +94,14 @@ export class Replicator implements Component {
 
   async #boot(): Promise<void> {
     const { region, members, random, fetchIntervalMs, headIntervalMs, driftMaxMs, logger, metrics } = this.#options;
-    const { records, isComplete } = await this.#keeper.recover();
-    const log = recoverLog(records, isComplete);
+    const contents = await this.#keeper.recover();
+    const { records, unreadable, isComplete } = contents;
+    const log = recoverLog(contents);
     const hadLog = await this.#keeper.hadRecords();
     if (!isComplete) {
       metrics.alarm('LOG_DAMAGED', region);
       logger.error(
-        { records: records.length },
+        { records: records.length, unreadable: unreadable.size },
         'some records of the state log cannot be read; asking the peers for all',
       );
     }
