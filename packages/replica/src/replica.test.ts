@@ -52,8 +52,9 @@ class Streams {
   }
 }
 
-function message(entries: readonly Entry[], at: VersionVector, caughtUp = true): Message {
-  return create(WatchResponseSchema, { entries: entries.map(encodeEntry), versionVector: at.toString(), caughtUp });
+function message(entries: readonly Entry[], at: VersionVector, caughtUp = true, isWhole = false): Message {
+  const versionVector = at.toString();
+  return create(WatchResponseSchema, { entries: entries.map(encodeEntry), versionVector, caughtUp, isWhole });
 }
 
 function entry(key: string, value: Uint8Array | undefined, counter: number, by = actor, wallMs = counter): Entry {
@@ -122,6 +123,37 @@ describe('following', () => {
     await settle();
     expect(replica.vector().toString()).toBe(vector(2).toString());
     expect(replica.model('small')?.digest).toBe('d2');
+  });
+
+  test('of a region that begins anew it takes the whole state at once, in place of what it had, also if that is older', async () => {
+    streams.push(message([model('small', 'd3', 3), model('left', 'd4', 4)], vector(4)));
+    await settle();
+    let changes = 0;
+    replica.onChange(() => changes++);
+    streams.push(message([model('small', 'd1', 1, other)], VersionVector.EMPTY, false, true));
+    await settle();
+    expect([replica.model('left')?.digest, replica.vector().toString(), changes]).toEqual([
+      'd4',
+      vector(4).toString(),
+      0,
+    ]);
+    const waiting = replica.waitForRecords([{ key: modelKey('large'), dot: { actor: other, counter: 2 } }], 1_000);
+    const anew = VersionVector.of([[other, 2]]);
+    streams.push(message([model('large', 'd2', 2, other)], anew, true, true));
+    expect(await waiting).toBe(true);
+    expect(replica.models().map(({ digest }) => digest)).toEqual(['d2', 'd1']);
+    expect([replica.vector().toString(), changes]).toEqual([anew.toString(), 1]);
+  });
+
+  test('a whole state that breaks off changes nothing', async () => {
+    streams.push(message([model('small', 'd1', 1)], vector(1)));
+    streams.push(message([model('large', 'd2', 1, other)], VersionVector.EMPTY, false, true));
+    streams.push(new Failure('UNAVAILABLE', 'gone'));
+    await clock.advanceAsync(1_000);
+    expect(streams.asked).toEqual(['', vector(1).toString()]);
+    streams.push(message([model('small', 'd2', 2)], vector(2)));
+    await settle();
+    expect(replica.models().map(({ name, digest }) => [name, digest])).toEqual([['small', 'd2']]);
   });
 
   test('a message that is not valid ends the stream, not the replica', async () => {

@@ -4,12 +4,12 @@ import { Failure } from '@meridian/failure';
 import type { RpcClient } from '@meridian/rpc';
 import { backoffMs, type Clock, type Component, type Logger, type Random } from '@meridian/runtime';
 import type { AliasTarget } from './alias.ts';
-import { type AliasEntry, AliasIndex } from './alias-index.ts';
-import { EndedEpochs } from './ended-epochs.ts';
+import type { AliasEntry } from './alias-index.ts';
 import type { Entry } from './entry.ts';
 import { decodeEntry } from './entry-codec.ts';
-import { type ModelEntry, ModelIndex } from './model-index.ts';
+import type { ModelEntry } from './model-index.ts';
 import { hasRecord, type RequiredRecord } from './required-record.ts';
+import { StateCopy } from './state-copy.ts';
 
 export interface ReplicaOptions {
   /** Of the region's own sync service. */
@@ -36,25 +36,22 @@ interface Waiter {
 /**
  * What this process knows of the shared state: a read-only copy that follows the region's sync service.
  *
- * 1. `vector` never goes back, and everything it contains has been applied to the entries (or is superseded by what
- *    has): it may be stamped on whatever this process emits.
+ * 1. `vector` contains nothing that has not been applied to the entries (or is superseded by what has): it may be stamped
+ *    on whatever this process emits.
  * 2. A lost stream is taken up again from `vector`; the entries stay readable meanwhile.
- * 3. An entry never gives way to an older state of the same key.
+ * 3. Neither `vector` nor an entry goes back, unless the region itself begins anew or has lost something: then it sends the
+ *    whole state, which takes the place of all that is here at once, when it is complete.
  */
 export class Replica implements Component {
   readonly name = 'replica';
   readonly #options: ReplicaOptions;
-  readonly #entries = new Map<string, Entry>();
-  readonly #models = new ModelIndex();
-  readonly #ended = new EndedEpochs();
-  /** Keys that came since the watch began, while it sends the whole state. */
-  #whole: Set<string> | undefined;
-  readonly #aliases = new AliasIndex();
+  #state = new StateCopy();
+  /** While the watch sends the whole state: what has come of it. */
+  #next: StateCopy | undefined;
   readonly #waiters = new Set<Waiter>();
   readonly #listeners = new Set<() => void>();
   readonly #caughtUp = Promise.withResolvers<void>();
   readonly #stopped = new AbortController();
-  #vector = VersionVector.EMPTY;
   #following: Promise<void> | undefined;
 
   constructor(options: ReplicaOptions) {
@@ -80,52 +77,53 @@ export class Replica implements Component {
 
   /** As it travels. */
   vector(): VersionVector {
-    return this.#ended.outward(this.#vector);
+    return this.#state.ended.outward(this.#state.vector);
   }
 
   /** Whether this process has seen all that a vector from outside means. */
   hasSeen(vector: VersionVector): boolean {
-    return this.#vector.dominates(this.#ended.inward(vector));
+    return this.#state.vector.dominates(this.#state.ended.inward(vector));
   }
 
   get(key: string): Entry | undefined {
-    return this.#entries.get(key);
+    return this.#state.get(key);
   }
 
   /** In no particular order. */
   *entries(prefix = ''): Iterable<Entry> {
-    for (const entry of this.#entries.values()) if (entry.key.startsWith(prefix)) yield entry;
+    for (const entry of this.#state.entries()) if (entry.key.startsWith(prefix)) yield entry;
   }
 
   /** The winner among the versions of the name; `''` is the default model. */
   model(nameOrDefault: string): ModelEntry | undefined {
-    return this.#models.model(nameOrDefault || (this.#options.defaultModel ?? DEFAULT_MODEL));
+    return this.#state.models.model(nameOrDefault || (this.#options.defaultModel ?? DEFAULT_MODEL));
   }
 
   modelByDigest(digest: string): ModelEntry | undefined {
-    return this.#models.modelByDigest(digest);
+    return this.#state.models.modelByDigest(digest);
   }
 
   models(): ModelEntry[] {
-    return this.#models.models();
+    return this.#state.models.models();
   }
 
   /** What the alias means in tasks that enter at `region`; undefined for what is no alias. */
   aliasTarget(alias: string, region: string): AliasTarget | undefined {
-    return this.#aliases.target(alias, region);
+    return this.#state.aliases.target(alias, region);
   }
 
   /** Every alias, by name, with its roll and how far the regions are. */
   aliases(): AliasEntry[] {
-    return this.#aliases
+    const { aliases } = this.#state;
+    return aliases
       .names()
-      .map((name) => this.#aliases.get(name))
+      .map((name) => aliases.get(name))
       .filter((entry) => entry !== undefined);
   }
 
   /** Regions of which at least one worker said that it can run the model. */
   readyRegions(digest: string): ReadonlySet<string> {
-    return this.#models.readyRegions(digest);
+    return this.#state.models.readyRegions(digest);
   }
 
   /** Called after each change of entries or vector. Must not throw. @returns a function that removes the listener. */
@@ -136,7 +134,7 @@ export class Replica implements Component {
 
   /** Those that are not here, nor superseded by what is. */
   missing(records: readonly RequiredRecord[]): RequiredRecord[] {
-    return records.filter((record) => !hasRecord(record, this.#entries.get(record.key), this.#vector));
+    return records.filter((record) => !hasRecord(record, this.#state.get(record.key), this.#state.vector));
   }
 
   /** Like {@link waitForRecords}, for dots of unknown keys: waits for all that their authors wrote before as well. */
@@ -176,10 +174,10 @@ export class Replica implements Component {
     const { clock, logger, random } = this.#options;
     const { signal } = this.#stopped;
     for (let attempt = 0; !signal.aborted; attempt++) {
-      const before = this.#vector;
+      const before = this.#state.vector;
       try {
         const request = { versionVector: this.vector().toString() };
-        this.#whole = undefined;
+        this.#next = undefined;
         for await (const response of this.#options.client.watch(request, { signal })) {
           attempt = 0;
           this.#apply(response);
@@ -193,43 +191,19 @@ export class Replica implements Component {
   }
 
   #apply(response: WatchResponse): void {
-    if (response.isWhole) this.#whole ??= new Set();
-    const entries = response.entries.map(decodeEntry);
-    // Lists of ended lives first: without them the contexts of the others mean less than they say.
-    for (const entry of entries) this.#ended.update(entry);
-    for (const entry of entries) this.#applyEntry(entry);
     const vector = VersionVector.parse(response.versionVector);
     if (vector === undefined)
       throw new Failure('INVALID_ARGUMENT', 'the watch sent a vector that is not valid', { reason: 'VECTOR_INVALID' });
-    // After the entries: the vector may only promise what can be read.
-    this.#vector = this.#ended.inward(this.#vector.merge(vector));
-    if (response.caughtUp) this.#dropUnsent(vector);
+    if (response.isWhole) this.#next ??= new StateCopy();
+    const unreadable = (this.#next ?? this.#state).apply(response.entries.map(decodeEntry), vector);
+    for (const key of unreadable) this.#options.logger.error({ key }, 'a record cannot be read');
+    if (this.#next !== undefined) {
+      if (!response.caughtUp) return;
+      this.#state = this.#next;
+      this.#next = undefined;
+    }
     if (response.caughtUp) this.#caughtUp.resolve();
     for (const waiter of this.#waiters) if (this.missing(waiter.records).length === 0) waiter.resolve(true);
     for (const listener of this.#listeners) listener();
-  }
-
-  #applyEntry(entry: Entry): void {
-    this.#whole?.add(entry.key);
-    const context = this.#ended.inward(entry.context);
-    const current = this.#entries.get(entry.key);
-    if (current?.context.compare(context) === 'after') return;
-    this.#entries.set(entry.key, { ...entry, context });
-    if (!this.#models.update(entry)) this.#options.logger.error({ key: entry.key }, 'model record cannot be read');
-    if (!this.#aliases.update(entry)) this.#options.logger.error({ key: entry.key }, 'alias record cannot be read');
-  }
-
-  /** The region dropped deletions that this process has not seen: what it did not send any more is gone. */
-  #dropUnsent(vector: VersionVector): void {
-    const sent = this.#whole;
-    this.#whole = undefined;
-    if (sent === undefined) return;
-    for (const [key, { versions }] of this.#entries) {
-      if (sent.has(key) || !versions.every(({ dot }) => this.#vector.contains(dot))) continue;
-      this.#entries.delete(key);
-      const gone = { key, versions: [], context: vector };
-      this.#models.update(gone);
-      this.#aliases.update(gone);
-    }
   }
 }

@@ -21,6 +21,8 @@ import {
   ResolveConflictRequestSchema,
   WatchKeysRequestSchema,
   WatchKeysResponseSchema,
+  WatchRequestSchema,
+  WatchResponseSchema,
   WatchSyncStatusRequestSchema,
   WatchSyncStatusResponseSchema,
 } from '@meridian/contracts/state';
@@ -56,6 +58,14 @@ export function openDoor(running: RunningRegion, name = 'admin') {
   return {
     /** Ends its streams. */
     close: () => ended.abort(),
+    /** As the region's services follow it. */
+    watch: async function* (
+      request: MessageInitShape<typeof WatchRequestSchema>,
+      { signal = ended.signal }: { readonly signal?: AbortSignal | undefined } = {},
+    ) {
+      for await (const update of handlers.watch(create(WatchRequestSchema, request), { ...context, signal }))
+        yield create(WatchResponseSchema, update);
+    },
     get: async (request: MessageInitShape<typeof GetRequestSchema>) =>
       create(GetResponseSchema, await handlers.get(create(GetRequestSchema, request), context)),
     list: async (request: MessageInitShape<typeof ListRequestSchema>) =>

@@ -19,7 +19,7 @@ import { requireOwnRegion } from './own-region.ts';
 
 export interface FollowersOptions {
   readonly region: string;
-  readonly replicator: Pick<Replicator, 'vector' | 'watch'>;
+  readonly replicator: Pick<Replicator, 'vector' | 'follow'>;
   readonly blobs: Pick<BlobStore, 'read'>;
   readonly blobReplicator: Pick<BlobReplicator, 'named' | 'isUnderWay'>;
   readonly awaited: Pick<AwaitedRecords, 'wait'>;
@@ -46,7 +46,7 @@ export class FollowerHandlers {
     const seen = decodeVector('watch', request.versionVector);
     // A drain ends the streams: readers take up again from their vector, at the next life of this process.
     const signal = AbortSignal.any([context.signal, context.draining]);
-    for await (const update of replicator.watch(seen, signal))
+    for await (const update of replicator.follow(seen, signal))
       yield {
         entries: update.entries.map(encodeEntry),
         versionVector: update.vector.toString(),

@@ -68,6 +68,8 @@ export class Replicator implements Component {
   readonly #watches = new Set<Watch>();
   readonly #listeners = new Set<(keys: readonly string[]) => void>();
   #machine: StateMachine | undefined;
+  /** The log was lost, or the region was added again: what readers have of before may be nowhere any more. */
+  #beganAnew = false;
   readonly #writer: LogWriter;
   readonly #keeper: LogKeeper;
   #ids = 0;
@@ -108,6 +110,7 @@ export class Replicator implements Component {
     const intervals = { fetchIntervalMs, headIntervalMs };
     const machine = new StateMachine({ region, members, random, ...intervals, driftMaxMs, hadLog }, log, this.#now());
     this.#machine = machine;
+    this.#beganAnew = machine.isRecovering;
     if (records.length > 0) await this.#keeper.mark();
     const { isRecovering, liveVector } = machine;
     logger.info({ entries: records.length, vector: liveVector.toString(), isRecovering }, 'state rebuilt from the log');
@@ -255,10 +258,27 @@ export class Replicator implements Component {
    * Everything that `seen` does not cover, then what changes. Ends when the region begins anew.
    * @throws Failure RESOURCE_EXHAUSTED / TOO_MANY_WATCHES. Retryable.
    */
-  async *watch(seen: VersionVector, signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
+  watch(seen: VersionVector, signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
+    return this.#watch(() => new Watch(this.#running, this.#running.inward(seen)), signal);
+  }
+
+  /**
+   * As {@link watch}, for who has all of `seen` from this region: if the region has not all of it (it was added again, or
+   * its log was lost or went back), the whole state is sent once it is here, in place of what the reader has.
+   */
+  follow(seen: VersionVector, signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
+    const begin = () => {
+      const has = this.#running.inward(seen);
+      const isAnew = has.size > 0 && (this.#beganAnew || !this.completeVector.dominates(has));
+      return new Watch(this.#running, has, isAnew);
+    };
+    return this.#watch(begin, signal);
+  }
+
+  async *#watch(begin: () => Watch, signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
     if (this.#watches.size >= WATCHES_MAX)
       throw new Failure('RESOURCE_EXHAUSTED', `${WATCHES_MAX} watches are open`, { reason: 'TOO_MANY_WATCHES' });
-    const watch = new Watch(this.#running, this.#running.inward(seen));
+    const watch = begin();
     this.#watches.add(watch);
     try {
       for await (const update of watch.updates(AbortSignal.any([signal, this.#stopped.signal, this.#life.signal])))
@@ -298,12 +318,14 @@ export class Replicator implements Component {
 
   #step(...inputs: readonly Input[]): void {
     if (this.#stopped.signal.aborted) return;
+    const { isRecovering } = this.#running;
     const appends: Append[] = [];
     for (const output of this.#running.step(inputs, this.#now()))
       if (output.kind === 'append') appends.push(output);
       else this.#do(output);
     for (let at = 0; at < appends.length; at += RUN_RECORDS_MAX)
       void this.#append(appends.slice(at, at + RUN_RECORDS_MAX));
+    if (isRecovering && !this.#running.isRecovering) this.#tell([]);
   }
 
   #do(output: Exclude<Output, { kind: 'append' }>): void {

@@ -11,6 +11,7 @@ class Source {
   readonly #entries = new Map<string, Entry>();
   vector = VersionVector.EMPTY;
   collected = VersionVector.EMPTY;
+  isRecovering = false;
   readonly view = { get: (key: string) => this.#entries.get(key), entries: () => this.#entries.values() };
 
   put(counter: number, bytes = 1, key = `k${counter}`): string {
@@ -63,6 +64,32 @@ describe('a watch', () => {
     const update = await next(updates);
     expect(update.entries).toHaveLength(1);
     expect(update.vector.toString()).toBe(vector(100).toString());
+  });
+
+  test('who begins anew is told everything, once the region has its own state back, under a vector of its own', async () => {
+    const source = new Source();
+    source.isRecovering = true;
+    source.put(1);
+    const watch = new Watch(source, vector(7), true);
+    const updates = watch.updates(new AbortController().signal);
+    let isTold = false;
+    const waiting = next(updates).then((update) => {
+      isTold = true;
+      return update;
+    });
+    for (const counter of [2, 3, 4]) watch.notify([source.put(counter, 200 * 1024)]);
+    await new Promise((tick) => setImmediate(tick));
+    expect(isTold).toBe(false);
+    source.isRecovering = false;
+    watch.notify([]);
+    const first = await waiting;
+    expect([first.vector.toString(), first.isWhole, first.caughtUp]).toEqual(['', true, false]);
+    const last = await next(updates);
+    expect([last.vector.toString(), last.isWhole, last.caughtUp]).toEqual([vector(4).toString(), true, true]);
+    expect([...first.entries, ...last.entries].map(({ key }) => key)).toEqual(['k1', 'k2', 'k3', 'k4']);
+    const more = next(updates);
+    watch.notify([source.put(5)]);
+    expect((await more).isWhole).toBe(false);
   });
 
   test('much is sent in several messages, and only the last moves the vector', async () => {

@@ -1,4 +1,4 @@
-import type { VersionVector } from '@meridian/causality';
+import { VersionVector } from '@meridian/causality';
 import { type Entry, parseStateKey } from '@meridian/replica';
 import { entryBytes } from '../replication/dotted-causal-container.ts';
 
@@ -8,6 +8,8 @@ export interface Watchable {
   readonly vector: VersionVector;
   /** Deletions that were dropped. */
   readonly collected: VersionVector;
+  /** Its log was lost, and the peers have not sent yet what they have. */
+  readonly isRecovering: boolean;
   readonly view: { get(key: string): Entry | undefined; entries(): Iterable<Entry> };
 }
 
@@ -16,7 +18,7 @@ export interface Update {
   readonly vector: VersionVector;
   /** All that was known when the entries were gathered has been sent. */
   readonly caughtUp: boolean;
-  /** The reader may have missed deletions: once it has caught up, keys that were not sent are gone. */
+  /** The reader may have missed deletions, or has what is nowhere any more: once it has caught up, this is all there is. */
   readonly isWhole: boolean;
 }
 
@@ -28,20 +30,26 @@ const UPDATE_ENTRIES_MAX = 256;
  * What one reader has yet to be told.
  *
  * 1. A vector is sent with or after every entry that it covers.
- * 2. A reader that is slow gets the newest state of a key, not each one: what waits is bounded by the number of keys.
+ * 2. A reader that begins anew is told nothing before the region has got its own state back.
+ * 3. A reader that is slow gets the newest state of a key, not each one: what waits is bounded by the number of keys.
  */
 export class Watch {
   readonly #source: Watchable;
   readonly #changed = new Set<string>();
   #sent: VersionVector;
   #isWhole: boolean;
+  readonly #isAnew: boolean;
   #news = Promise.withResolvers<void>();
 
-  /** @param seen what the reader has, complete: only entries with an event that it lacks are sent at first */
-  constructor(source: Watchable, seen: VersionVector) {
+  /**
+   * @param seen what the reader has, complete: only entries with an event that it lacks are sent at first
+   * @param isAnew what the reader has is to be replaced by what is here
+   */
+  constructor(source: Watchable, seen: VersionVector, isAnew = false) {
     this.#source = source;
-    this.#sent = seen;
-    this.#isWhole = !seen.dominates(source.collected);
+    this.#isAnew = isAnew;
+    this.#isWhole = isAnew || !seen.dominates(source.collected);
+    this.#sent = this.#isWhole ? VersionVector.EMPTY : seen;
     for (const { key, versions } of source.view.entries())
       if (this.#isWhole || versions.some(({ dot }) => !seen.contains(dot))) this.#changed.add(key);
     this.#news.resolve();
@@ -61,7 +69,7 @@ export class Watch {
         await this.#news.promise;
         if (signal.aborted) return;
         this.#news = Promise.withResolvers<void>();
-        yield* this.#flush();
+        if (!(this.#isAnew && this.#source.isRecovering)) yield* this.#flush();
       }
     } finally {
       signal.removeEventListener('abort', stop);

@@ -216,7 +216,8 @@ export type WatchResponse = Message<"meridian.state.v1.WatchResponse"> & {
   caughtUp: boolean;
 
   /**
-   * The reader may have missed deletions: once it has caught up, keys that were not sent since the watch began are gone.
+   * The reader may have missed deletions, or has what the region has lost or left behind: once it has caught up, what was
+   * sent since the watch began is all there is, and its vector is the last one, also if that goes back.
    *
    * @generated from field: bool is_whole = 4;
    */
