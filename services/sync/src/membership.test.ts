@@ -20,7 +20,8 @@ afterEach(() => regions.stop());
 
 const write = (at: RunningRegion | undefined, key: string, text: string) =>
   at?.replicator.write({ key, value: Buffer.from(text), when: 'differs' }, { timeoutMs: 5_000 });
-const textOf = (at: RunningRegion | undefined, key: string) => currentValue(at?.replicator.get(key))?.toString();
+const textOf = (at: RunningRegion | undefined, key: string) =>
+  Buffer.from(currentValue(at?.replicator.get(key)) ?? []).toString();
 const reasonOf = (done: Promise<unknown> | undefined) =>
   done?.then(
     () => '',
@@ -60,4 +61,10 @@ test('a removed region writes no more; added again it begins anew and has everyt
   expect(textOf(shanghai, 'config/late')).toBe(textOf(guangzhou, 'config/late'));
   stop.abort();
   await watching;
+  // What it took in and wrote since is in its own log.
+  regions.cutOff('guangzhou');
+  await guangzhou?.stop();
+  guangzhou = await regions.start('guangzhou', { MERIDIAN_PEER_WAIT_MS: '0' });
+  const keys = ['config/early', 'config/meanwhile', 'config/again'];
+  expect(keys.map((key) => textOf(guangzhou, key))).toEqual(['of guangzhou', 'of beijing', 'of guangzhou']);
 }, 60_000);

@@ -53,6 +53,11 @@ export class Membership {
     return true;
   }
 
+  /** By name, this region too unless it was removed. */
+  get active(): readonly string[] {
+    return this.#regions().filter((region) => this.#memberOf(region)?.isRemoved === false);
+  }
+
   /** All other active regions, by name. */
   get peers(): readonly string[] {
     return this.#peers;
@@ -143,7 +148,7 @@ export class Membership {
   }
 
   #activePeers(): readonly string[] {
-    return this.#regions().filter((region) => region !== this.#region && this.#memberOf(region)?.isRemoved === false);
+    return this.active.filter((region) => region !== this.#region);
   }
 }
 

@@ -20,6 +20,9 @@ export interface StateMachineOptions extends RegionStateOptions {
   readonly headIntervalMs: number;
 }
 
+/** Who belongs to the state, and who has spoken. */
+export type MembershipView = Pick<StateMachine, 'activeRegions' | 'departedRegions' | 'generationOf' | 'unanswered'>;
+
 /**
  * Replication of one region as a deterministic state machine: no time, chance, disk or network of its own.
  *
@@ -97,6 +100,26 @@ export class StateMachine {
   /** Members that have not answered a whole fetch since the start. */
   get unanswered(): ReadonlySet<string> {
     return this.#state.peers.unanswered;
+  }
+
+  /** Regions that belong to the state now, by name; this one too, unless it was removed. */
+  get activeRegions(): readonly string[] {
+    return this.#state.membership.active;
+  }
+
+  /** Of the membership; 0 for a region that was never added again. */
+  generationOf(region: string): number {
+    return this.#state.membership.generationOf(region);
+  }
+
+  /** Removed regions of which all is here that anybody has; empty unless this region is the one that writes for all. */
+  get departedRegions(): readonly string[] {
+    const { membership, vector, isRemoved, isRecovering } = this.#state;
+    if (!membership.isFirst || isRemoved || isRecovering) return [];
+    return membership.removed.filter((region) => {
+      const seal = membership.sealOf(region);
+      return seal !== undefined && vector.dominates(seal);
+    });
   }
 
   /** Nothing is on its way into the log or waits for it. */

@@ -80,9 +80,10 @@ export class LogKeeper {
     const meta = { ...NO_META, generation };
     const nothing = { lineage: NO_LINEAGE, clock: VersionVector.EMPTY, last: TIMESTAMP_ZERO };
     const record = { key: META_KEY, meta, ...nothing };
-    const messageId = `rejoin.${random.bigint64().toString(16)}`;
     return this.#untilDone('rejoin', async () => {
       await log.clear();
+      // Of each attempt: what an earlier one stored is gone, and the log would take this one for a repetition of it.
+      const messageId = `rejoin.${random.bigint64().toString(16)}`;
       await log.append(record, { expectedSequence: 0, messageId, cause: undefined });
       await boot();
     });

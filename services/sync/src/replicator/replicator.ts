@@ -16,14 +16,15 @@ import type {
   Written,
 } from '../replication/protocol.ts';
 import { recoverLog } from '../replication/state-log.ts';
-import { StateMachine } from '../replication/state-machine.ts';
+import { type MembershipView, StateMachine } from '../replication/state-machine.ts';
 import type { RegionSyncStatus } from '../replication/status.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { LogWriter } from './log-writer.ts';
 import type { SyncMetrics } from './metrics.ts';
 import { PendingWrites } from './pending-writes.ts';
 import type { LogMarker, Peers, StateLog } from './ports.ts';
-import { type Update, Watch } from './watch.ts';
+import type { Update } from './watch.ts';
+import { outward, Watches } from './watches.ts';
 
 export interface ReplicatorOptions {
   readonly region: string;
@@ -47,30 +48,26 @@ export interface ReplicatorOptions {
 const RUN_RECORDS_MAX = 256;
 /** Due fetches are looked for this often. */
 const TICK_MS = 100;
-/** Streams to the services of one region. */
-export const WATCHES_MAX = 256;
 
 /**
  * Drives the state machine: log, peers, callers and watches on one side, inputs and outputs on the other.
  *
  * 1. Nothing is asked of the machine before the log has been read.
  * 2. A record is sent to the log until it is known to be stored; only another writer ends that, and the process with it.
- * 3. A caller that gave up may still have written: it is told that the outcome is unknown.
+ * 3. What one machine asked for is not told to the one after it: the region may have begun anew meanwhile.
+ * 4. A caller that gave up may still have written: it is told that the outcome is unknown.
  */
 export class Replicator implements Component {
   readonly name = 'replicator';
   readonly #options: ReplicatorOptions;
   readonly #stopped = new AbortController();
-  /** Ends with the machine: its watches read a state that is not the region's any more. */
-  #life = new AbortController();
   readonly #writes: PendingWrites;
   readonly #answers = new Map<number, FetchAnswer>();
-  readonly #watches = new Set<Watch>();
   readonly #listeners = new Set<(keys: readonly string[]) => void>();
   #machine: StateMachine | undefined;
-  /** The log was lost, or the region was added again: what readers have of before may be nowhere any more. */
-  #beganAnew = false;
-  readonly #writer: LogWriter;
+  #watches: Watches | undefined;
+  /** Of this machine: its records must not be taken for those of the one before, whose numbers began at 1, too. */
+  #writer: LogWriter;
   readonly #keeper: LogKeeper;
   #ids = 0;
   #tick: Timer | undefined;
@@ -110,7 +107,9 @@ export class Replicator implements Component {
     const intervals = { fetchIntervalMs, headIntervalMs };
     const machine = new StateMachine({ region, members, random, ...intervals, driftMaxMs, hadLog }, log, this.#now());
     this.#machine = machine;
-    this.#beganAnew = machine.isRecovering;
+    this.#writer = new LogWriter(this.#options);
+    this.#watches?.end(beginsAnew());
+    this.#watches = new Watches(machine);
     if (records.length > 0) await this.#keeper.mark();
     const { isRecovering, liveVector } = machine;
     logger.info({ entries: records.length, vector: liveVector.toString(), isRecovering }, 'state rebuilt from the log');
@@ -165,6 +164,11 @@ export class Replicator implements Component {
     return seen.dominates(machine.inward(vector));
   }
 
+  /** Undefined until the log has been read. */
+  get membership(): MembershipView | undefined {
+    return this.#machine;
+  }
+
   /** Heartbeats of a region so far, in this life of the process: who still speaks has a count that grows. */
   headsOf(region: string): number {
     return this.#running.headsOf(region);
@@ -187,16 +191,12 @@ export class Replicator implements Component {
 
   get(key: string): Entry | undefined {
     const entry = this.#running.view.get(key);
-    return entry && this.#outward(entry);
+    return entry && outward(entry, this.#running);
   }
 
   /** By key. */
   *entries(prefix = ''): Iterable<Entry> {
-    for (const entry of this.#running.view.entries(prefix)) yield this.#outward(entry);
-  }
-
-  #outward(entry: Entry): Entry {
-    return { ...entry, context: this.#running.outward(entry.context) };
+    for (const entry of this.#running.view.entries(prefix)) yield outward(entry, this.#running);
   }
 
   /**
@@ -236,12 +236,12 @@ export class Replicator implements Component {
     );
   }
 
-  /** What a peer asks for. */
+  /** What a peer asks for. @throws Failure UNAVAILABLE / RECOVERING while the region begins anew. */
   answer(request: FetchRequest): FetchAnswer {
     const id = ++this.#ids;
     this.#step({ kind: 'asked', id, request });
     const answer = this.#answers.get(id);
-    assert(answer !== undefined, 'a question is answered at once');
+    if (answer === undefined) throw beginsAnew();
     this.#answers.delete(id);
     return answer;
   }
@@ -259,7 +259,7 @@ export class Replicator implements Component {
    * @throws Failure RESOURCE_EXHAUSTED / TOO_MANY_WATCHES. Retryable.
    */
   watch(seen: VersionVector, signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
-    return this.#watch(() => new Watch(this.#running, this.#running.inward(seen)), signal);
+    return this.#updates(seen, false, signal);
   }
 
   /**
@@ -267,29 +267,16 @@ export class Replicator implements Component {
    * its log was lost or went back), the whole state is sent once it is here, in place of what the reader has.
    */
   follow(seen: VersionVector, signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
-    const begin = () => {
-      const has = this.#running.inward(seen);
-      const isAnew = has.size > 0 && (this.#beganAnew || !this.completeVector.dominates(has));
-      return new Watch(this.#running, has, isAnew);
-    };
-    return this.#watch(begin, signal);
+    return this.#updates(seen, true, signal);
   }
 
-  async *#watch(begin: () => Watch, signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
-    if (this.#watches.size >= WATCHES_MAX)
-      throw new Failure('RESOURCE_EXHAUSTED', `${WATCHES_MAX} watches are open`, { reason: 'TOO_MANY_WATCHES' });
-    const watch = begin();
-    this.#watches.add(watch);
-    try {
-      for await (const update of watch.updates(AbortSignal.any([signal, this.#stopped.signal, this.#life.signal])))
-        yield {
-          ...update,
-          entries: update.entries.map((entry) => this.#outward(entry)),
-          vector: this.#running.outward(update.vector),
-        };
-    } finally {
-      this.#watches.delete(watch);
-    }
+  async *#updates(
+    seen: VersionVector,
+    isFollower: boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<Update, void, undefined> {
+    assert(this.#watches !== undefined, 'the log has been read');
+    yield* this.#watches.updates(seen, isFollower, AbortSignal.any([signal, this.#stopped.signal]));
   }
 
   get #running(): StateMachine {
@@ -347,11 +334,12 @@ export class Replicator implements Component {
   }
 
   #tell(keys: readonly string[]): void {
-    for (const watch of this.#watches) watch.notify(keys);
+    this.#watches?.notify(keys);
     for (const listener of this.#listeners) listener(keys);
   }
 
   async #append(appends: readonly Append[]): Promise<void> {
+    const machine = this.#machine;
     const stored = await this.#writer.allStored(appends, this.#stopped.signal);
     const inputs: Input[] = [];
     for (const [i, { id, write }] of appends.entries()) {
@@ -360,34 +348,36 @@ export class Replicator implements Component {
       if (write !== undefined) this.#writes.stored(write, appended.event);
       inputs.push({ kind: 'appended', id, sequence: appended.sequence });
     }
-    if (inputs.length === 0) return;
+    if (inputs.length === 0 || machine !== this.#machine) return;
     void this.#keeper.mark();
     this.#step(...inputs);
   }
 
   async #fetch(peer: string, request: FetchRequest): Promise<void> {
+    const machine = this.#machine;
+    const tell = (input: Input) => {
+      if (machine === this.#machine) this.#step(input);
+    };
     try {
       const { answer, cause } = await this.#options.peers.fetch(peer, request);
-      this.#step({ kind: 'fetched', peer, request, answer, cause });
+      tell({ kind: 'fetched', peer, request, answer, cause });
     } catch (error) {
       this.#options.logger.debug({ err: error, peer }, 'a peer could not be asked');
-      this.#step({ kind: 'fetch-failed', peer, request });
+      tell({ kind: 'fetch-failed', peer, request });
     }
   }
 
   async #forget(id: number, key: string, sequence: number): Promise<void> {
-    if (await this.#keeper.forget(key, sequence)) this.#step({ kind: 'forgotten', id });
+    const machine = this.#machine;
+    if ((await this.#keeper.forget(key, sequence)) && machine === this.#machine) this.#step({ kind: 'forgotten', id });
   }
 
   /** Added again: nothing of before is left, and no write is taken before the others have sent what they have. */
   async #rejoin(generation: number): Promise<void> {
     this.#options.logger.warn({ generation }, 'this region was removed and added again: it begins anew');
-    const gone = new Failure('UNAVAILABLE', 'the region begins anew: try again', { reason: 'RECOVERING' });
-    this.#writes.refuseAll(gone);
+    this.#writes.refuseAll(beginsAnew());
     this.#turn = [];
     if (!(await this.#keeper.beginAnew(generation, () => this.#boot()))) return;
-    this.#life.abort(gone);
-    this.#life = new AbortController();
     this.#tell([]);
     this.connect();
   }
@@ -396,4 +386,8 @@ export class Replicator implements Component {
     const { clock } = this.#options;
     return { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
   }
+}
+
+function beginsAnew(): Failure {
+  return new Failure('UNAVAILABLE', 'the region begins anew: try again', { reason: 'RECOVERING' });
 }
