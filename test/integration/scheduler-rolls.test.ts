@@ -41,6 +41,7 @@ const ROLL: AliasRoll = {
   old: { model: MODEL.name, digest: MODEL.digest },
   new: { model: NEXT.name, digest: NEXT.digest },
   waves: [['beijing'], ['shanghai']],
+  generations: new Map(),
   gate: { tasksMin: 50, errorFactor: 2, errorShareFloor: 0.02, p95Factor: 3.5, skipTasks: false },
 };
 

@@ -27,6 +27,7 @@ const PHASES: Readonly<Record<PhaseName, WirePhase>> = {
   failed: WirePhase.FAILED,
   back: WirePhase.BACK,
   'cut-off': WirePhase.CUT_OFF,
+  'left-out': WirePhase.LEFT_OUT,
 };
 const NAMES = new Map(Object.entries(PHASES).map(([name, wire]) => [wire, name as PhaseName]));
 
@@ -36,7 +37,7 @@ export function aliasMessage(roll: AliasRoll): MessageInitShape<typeof AliasReco
     old: targetMessage(roll.old),
     new: targetMessage(roll.new),
     rollId: roll.rollId,
-    waves: roll.waves.map((regions) => ({ regions: [...regions] })),
+    waves: roll.waves.map((regions) => ({ regions: [...regions], generations: generationsOf(roll, regions) })),
     leaseMs: BigInt(roll.leaseMs),
     gate: { ...roll.gate },
     region: roll.region,
@@ -81,6 +82,11 @@ export function decodeAlias(alias: string, value: Uint8Array): AliasRoll | undef
   const { tasksMin, errorFactor, errorShareFloor, p95Factor, skipTasks } = gate;
   return {
     ...{ alias, old, new: target, rollId: record.rollId, waves, leaseMs: Number(record.leaseMs) },
+    generations: new Map(
+      record.waves.flatMap(({ regions: named, generations }) =>
+        generations.slice(0, named.length).map((generation, i) => [named[i] as string, generation] as const),
+      ),
+    ),
     gate: { tasksMin, errorFactor, errorShareFloor, p95Factor, skipTasks },
     ...{ region: record.region, startedMs: Number(record.startedUnixMs) },
   };
@@ -103,6 +109,12 @@ export function evidenceOf(wire: WireEvidence | undefined): Evidence {
   if (wire === undefined) return NO_EVIDENCE;
   const p95Ms = Number.isFinite(wire.p95Ms) && wire.p95Ms > 0 ? wire.p95Ms : 0;
   return { tasks: wire.tasks, errors: Math.min(wire.errors, wire.tasks), p95Ms };
+}
+
+/** Of all regions or of none. */
+function generationsOf({ generations }: AliasRoll, regions: readonly string[]): number[] {
+  const known = regions.map((region) => generations.get(region)).filter((generation) => generation !== undefined);
+  return known.length === regions.length ? known : [];
 }
 
 function targetOf(wire: WireTarget | undefined): AliasTarget | undefined {

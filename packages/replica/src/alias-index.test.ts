@@ -11,6 +11,10 @@ const OLD = { model: 'small', digest: 'sha256:a' };
 const NEW = { model: 'large', digest: 'sha256:b' };
 const ROLL: AliasRoll = {
   ...{ alias: 'detector', old: OLD, new: NEW, rollId: 'r1', waves: [['beijing'], ['shanghai']], leaseMs: 60_000 },
+  generations: new Map([
+    ['beijing', 0],
+    ['shanghai', 2],
+  ]),
   gate: { tasksMin: 50, errorFactor: 2, errorShareFloor: 0.02, p95Factor: 3.5, skipTasks: false },
   ...{ region: 'beijing', startedMs: 1_000 },
 };

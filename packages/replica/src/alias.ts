@@ -23,6 +23,8 @@ export interface AliasRoll {
   readonly rollId: string;
   /** None: every region at once, without a gate. */
   readonly waves: readonly (readonly string[])[];
+  /** Of the membership of the regions when the record was written; one that is not named here counts whatever it has. */
+  readonly generations: ReadonlyMap<string, number>;
   readonly leaseMs: number;
   readonly gate: RollGate;
   /** Where and when it was written, for people. */
@@ -37,7 +39,7 @@ export interface Evidence {
   readonly p95Ms: number;
 }
 
-export type PhaseName = 'loading' | 'serving-new' | 'passed' | 'failed' | 'back' | 'cut-off';
+export type PhaseName = 'loading' | 'serving-new' | 'passed' | 'failed' | 'back' | 'cut-off' | 'left-out';
 
 /** How far one region is. */
 export interface RegionPhase {
@@ -45,7 +47,7 @@ export interface RegionPhase {
   readonly phase: PhaseName;
   readonly reason: string;
   readonly sinceMs: number;
-  /** Its gate was passed, in this phase or before. */
+  /** Its gate was passed, in this phase or before; or the region was removed, and nobody waits for it. */
   readonly hasPassed: boolean;
   readonly old: Evidence;
   readonly new: Evidence;
@@ -72,6 +74,11 @@ export function rollState(roll: AliasRoll, phases: Phases): RollState {
 export function phaseOf(roll: AliasRoll, phases: Phases, region: string): RegionPhase | undefined {
   const phase = phases.get(region);
   return phase?.rollId === roll.rollId ? phase : undefined;
+}
+
+/** Whether a region of this generation is the one that the record names: one that was added again since is not. */
+export function isInRoll(roll: AliasRoll, region: string, generation: number): boolean {
+  return roll.waves.flat().includes(region) && (roll.generations.get(region) ?? generation) === generation;
 }
 
 /** What the alias means in tasks that enter at `region`. */

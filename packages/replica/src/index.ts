@@ -2,6 +2,7 @@ export {
   type AliasRoll,
   type AliasTarget,
   type Evidence,
+  isInRoll,
   NO_EVIDENCE,
   type PhaseName,
   type Phases,

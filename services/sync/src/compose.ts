@@ -31,6 +31,7 @@ import { NatsStateLog } from './outbound/nats-state-log.ts';
 import { ModelProblems } from './readiness/model-problems.ts';
 import { Readiness } from './readiness/readiness.ts';
 import { type AwaitableState, AwaitedRecords } from './records/awaited-records.ts';
+import { LiveMembers, type Members } from './replicator/members.ts';
 import { SyncMetrics } from './replicator/metrics.ts';
 import { Replicator } from './replicator/replicator.ts';
 import { EvidenceDesk } from './roll/evidence-desk.ts';
@@ -84,7 +85,7 @@ export interface Assembly {
   readonly problems: ModelProblems;
   readonly rolls: Rolls;
   readonly evidence: EvidenceDesk;
-  readonly regions: readonly string[];
+  readonly members: Members;
   readonly components: readonly Component[];
 }
 
@@ -92,9 +93,9 @@ export interface Assembly {
 export function assemble(context: Omit<Context, 'config'> & { readonly config: SyncConfig }, doors: Doors): Assembly {
   const { config, clock, random, logger, telemetry } = context;
   const { region } = config;
-  const { bus, members, regions, onFatal } = doors;
+  const { bus, regions, onFatal } = doors;
   const replicator = new Replicator({
-    ...{ region, members, clock, random, logger },
+    ...{ region, members: doors.members, clock, random, logger },
     log: new NatsStateLog(bus, logger),
     peers: new NatsPeers(bus),
     metrics: new SyncMetrics(telemetry.meter),
@@ -104,6 +105,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     driftMaxMs: CLOCK_DRIFT_MAX_MS,
     onFatal,
   });
+  const members = new LiveMembers(region, regions, replicator);
   const catalogue = config.catalogueDirectory;
   const blobs = new BlobStore({
     directory: config.blobDirectory,
@@ -120,7 +122,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   const offered = new OfferedFile(join(config.stateDirectory, 'offered-models.json'));
   const readiness = new Readiness({ region, replicator, clock, logger, unreadyAfterMs: config.unreadyAfterMs });
   const awaited = new AwaitedRecords({
-    ...{ state: awaitable(replicator), members: new Set(members), clock, random },
+    ...{ state: awaitable(replicator), clock, random, isMember: (from: string) => members.others.includes(from) },
     fetchKeys: (peer, keys) => replicator.want(peer, keys),
   });
   const refusals = new Refusals({ meter: telemetry.meter, clock, logger });
@@ -129,13 +131,13 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   const announced = new AnnouncedFile(join(config.stateDirectory, 'announced-conflicts.json'));
   const administration: Administration = replicator;
   const [problems, evidence] = [new ModelProblems(), new EvidenceDesk()];
-  const rolls = new Rolls({ region, regions, replicator, clock, random });
+  const rolls = new Rolls({ region, members, replicator, clock, random });
   const components = [
     new SpanShipper({ bus, telemetry, clock }),
     folder(config.stateDirectory),
     blobs,
-    new BlobMessages({ bus, store: blobs, members }),
     replicator,
+    new BlobMessages({ bus, store: blobs, members }),
     new PeerMessages({ bus, replicator, peerWaitMs: config.peerWaitMs, refusals }),
     new CatalogueSeeder({
       ...{ directory: catalogue, offered, blobs, replicator, logger },
@@ -147,13 +149,13 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     new ConflictEvents({ ...following, announced }),
     history,
     new RollDriver({
-      ...{ region, replicator, problems, evidence, blobs, clock, logger },
+      ...{ region, members, replicator, problems, evidence, blobs, clock, logger },
       heardAt: (peer) => replicator.headsOf(peer),
       leaseMinMs: LEASE_HEADS * config.headIntervalMs,
     }),
   ];
   const models = { blobs, blobReplicator, readiness, problems, rolls, evidence };
-  return { replicator, ...models, awaited, history, administration, regions, components };
+  return { replicator, ...models, awaited, history, administration, members, components };
 }
 
 /** The gRPC door. It opens last: health can only be asked for once the view is there. */

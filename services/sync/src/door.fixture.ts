@@ -13,6 +13,7 @@ import {
   ListConflictsResponseSchema,
   ListMembersRequestSchema,
   ListMembersResponseSchema,
+  ListModelsResponseSchema,
   ListRequestSchema,
   ListResponseSchema,
   type MemberAction,
@@ -29,6 +30,7 @@ import {
 import type { CallContext } from '@meridian/rpc';
 import { systemClock } from '@meridian/runtime';
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
+import { ModelHandlers } from './inbound/models.ts';
 import { stateServiceHandlers } from './inbound/state-service.ts';
 import type { RunningRegion } from './region.fixture.ts';
 
@@ -44,7 +46,8 @@ interface Put {
 export function openDoor(running: RunningRegion, name = 'admin') {
   const { region } = running;
   const tracer = trace.getTracer('test');
-  const handlers = stateServiceHandlers({ ...running, region, tracer, clock: systemClock });
+  const options = { ...running, region, tracer, clock: systemClock };
+  const handlers = stateServiceHandlers(options);
   const ended = new AbortController();
   const context: CallContext = {
     peer: { role: 'operator', region, name },
@@ -93,6 +96,7 @@ export function openDoor(running: RunningRegion, name = 'admin') {
       for await (const update of handlers.watchSyncStatus(request, context))
         yield create(WatchSyncStatusResponseSchema, update);
     },
+    models: () => create(ListModelsResponseSchema, new ModelHandlers(options).listModels()),
     changeMember: async (region: string, action: MemberAction) =>
       handlers.changeMember(create(ChangeMemberRequestSchema, { region, action }), context),
     members: async () =>

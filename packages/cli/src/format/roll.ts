@@ -9,6 +9,7 @@ const PHASES: Readonly<Record<number, string>> = {
   [RollPhase.FAILED]: 'failed',
   [RollPhase.BACK]: 'back',
   [RollPhase.CUT_OFF]: 'cut off, back for now',
+  [RollPhase.LEFT_OUT]: 'left out',
 };
 
 /** Every alias with what it means, one a line. */

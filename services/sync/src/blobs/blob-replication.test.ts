@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { BlobAsk } from '@meridian/contracts/blob';
 import { systemClock } from '@meridian/runtime';
+import { openDoor } from '../door.fixture.ts';
 import { REGIONS, Regions, type RunningRegion, sha256, until } from '../region.fixture.ts';
 
 /**
@@ -39,6 +40,28 @@ async function startAll(): Promise<readonly [RunningRegion, RunningRegion, Runni
   const all = await Promise.all(REGIONS.map((region) => regions.start(region)));
   return all as [RunningRegion, RunningRegion, RunningRegion];
 }
+
+describe('a region that is removed', () => {
+  const change = (by: RunningRegion, action: 'add' | 'remove') =>
+    by.replicator.changeMember('guangzhou', action, { timeoutMs: 5_000, author: 'operator/1' });
+
+  test('is not asked and gets nothing; added again it gets what came meanwhile, and is listed', async () => {
+    const [beijing, shanghai] = await startAll();
+    const asks = regions.asksTo('guangzhou');
+    await change(beijing, 'remove');
+    await until(() => !shanghai.members.active.includes('guangzhou') || 'shanghai has not heard of it');
+    await regions.add(beijing, 'own', weights);
+    await untilHere('shanghai');
+    const ask = { digest: `sha256:${name}`, offset: 0n, maxBytes: 1 };
+    await expect(regions.ask('guangzhou', 'beijing', ask)).rejects.toMatchObject({ reason: 'NOT_A_MEMBER' });
+    const door = openDoor(beijing);
+    expect([asks.length, door.models().regions]).toEqual([0, ['beijing', 'shanghai']]);
+    await until(() => change(beijing, 'add').then(() => true, String));
+    await until(async () => (await readdir(folder('guangzhou'))).includes(name) || 'the weights have not come', 20_000);
+    expect(door.models().regions).toEqual(['beijing', 'guangzhou', 'shanghai']);
+    door.close();
+  }, 60_000);
+});
 
 describe('a model that one region takes in', () => {
   test('has its weights everywhere soon after, every byte asked for once, and nothing is asked again at a restart', async () => {

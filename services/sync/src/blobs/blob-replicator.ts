@@ -1,6 +1,7 @@
 import { Failure } from '@meridian/failure';
 import { MODEL_PREFIX, READY_PREFIX } from '@meridian/replica';
 import type { Clock, Component, Logger, Random, Timer } from '@meridian/runtime';
+import type { Members } from '../replicator/members.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import type { BlobMetrics } from './blob-metrics.ts';
 import type { BlobStore } from './blob-store.ts';
@@ -11,8 +12,7 @@ import { RateLimit } from './rate-limit.ts';
 import { WantedBlobs } from './wanted-blobs.ts';
 
 export interface BlobReplicatorOptions {
-  /** All other regions. */
-  readonly members: readonly string[];
+  readonly members: Pick<Members, 'others'>;
   readonly replicator: Pick<Replicator, 'entries' | 'onChange'>;
   readonly store: BlobStore;
   readonly source: BlobSource;

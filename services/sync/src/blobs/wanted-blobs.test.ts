@@ -7,7 +7,7 @@ import { modelValue } from '../catalogue/model-record.ts';
 import { manifestOf, sha256 } from '../region.fixture.ts';
 import { WantedBlobs } from './wanted-blobs.ts';
 
-const MEMBERS = ['beijing', 'guangzhou', 'tokyo'];
+const MEMBERS = { others: ['beijing', 'guangzhou', 'tokyo'] };
 const blobOf = (text: string) => `sha256:${sha256(Buffer.from(text))}`;
 const model = (text: string, name = 'm') => manifestOf(name, Buffer.from(text));
 

@@ -1,6 +1,7 @@
 import { regionOf } from '@meridian/causality';
 import { blobsOf, type ManifestBlob, parseManifest } from '@meridian/models';
 import { type Entry, type ModelEntry, ModelIndex, parseStateKey, type Version } from '@meridian/replica';
+import type { Members } from '../replicator/members.ts';
 import type { WantedBlob } from './fetch-plan.ts';
 
 /**
@@ -11,14 +12,13 @@ import type { WantedBlob } from './fetch-plan.ts';
  * 3. A model whose manifest cannot be read names nothing.
  */
 export class WantedBlobs {
-  readonly #members: readonly string[];
+  readonly #members: Pick<Members, 'others'>;
   readonly #index = new ModelIndex();
   /** What the index has read of each key: entries that did not change are not read again. */
   readonly #read = new Map<string, readonly Version[]>();
   readonly #blobsOf = new Map<string, readonly ManifestBlob[]>();
 
-  /** @param members all other regions */
-  constructor(members: readonly string[]) {
+  constructor(members: Pick<Members, 'others'>) {
     this.#members = members;
   }
 
@@ -44,7 +44,8 @@ export class WantedBlobs {
         wanted.set(digest, known);
       }
     }
-    return Array.from(wanted, ([digest, { bytes, likely }]) => ({ digest, bytes, sources: this.#sources(likely) }));
+    const members = new Set(this.#members.others);
+    return Array.from(wanted, ([digest, { bytes, likely }]) => ({ digest, bytes, sources: among(members, likely) }));
   }
 
   /** Digests that a known model names. */
@@ -58,11 +59,6 @@ export class WantedBlobs {
     return model === undefined ? [] : this.#blobsIn(model).map(({ digest }) => digest);
   }
 
-  /** Regions that are no members (this one, one that has left) cannot be asked. */
-  #sources(likely: Iterable<string>): string[] {
-    return [...new Set([...likely, ...this.#members])].filter((region) => this.#members.includes(region));
-  }
-
   #blobsIn(model: ModelEntry): readonly ManifestBlob[] {
     const known = this.#blobsOf.get(model.digest);
     if (known !== undefined) return known;
@@ -70,6 +66,11 @@ export class WantedBlobs {
     this.#blobsOf.set(model.digest, blobs);
     return blobs;
   }
+}
+
+/** The likely ones first. Regions that are no members (this one, one that has left) cannot be asked. */
+function among(members: ReadonlySet<string>, likely: ReadonlySet<string>): string[] {
+  return [...likely.intersection(members), ...members.difference(likely)];
 }
 
 /** None of a manifest that this version cannot read. */

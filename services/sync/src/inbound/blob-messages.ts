@@ -4,12 +4,12 @@ import type { Incoming, MessageBus, Outgoing, Subscription } from '@meridian/mes
 import type { Component } from '@meridian/runtime';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { CHUNK_BYTES_MAX } from '../blobs/chunk-window.ts';
+import type { Members } from '../replicator/members.ts';
 
 export interface BlobMessagesOptions {
   readonly bus: MessageBus;
   readonly store: BlobStore;
-  /** All other regions. */
-  readonly members: readonly string[];
+  readonly members: Pick<Members, 'others'>;
 }
 
 /** Gives other regions the weights that are here, a chunk for each request. */
@@ -37,7 +37,7 @@ export class BlobMessages implements Component {
   async #answer(message: Incoming<'meridian.blob.ask.v1'>): Promise<Outgoing<'meridian.blob.chunk.v1'>> {
     const { store, members } = this.#options;
     const asker = regionOfSource(message.envelope.source);
-    if (asker === undefined || !members.includes(asker))
+    if (asker === undefined || !members.others.includes(asker))
       throw new Failure('PERMISSION_DENIED', 'weights are for members only', { reason: 'NOT_A_MEMBER' });
     const { digest, offset, maxBytes } = message.data;
     if (maxBytes < 1 || maxBytes > CHUNK_BYTES_MAX)

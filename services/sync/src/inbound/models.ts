@@ -21,6 +21,7 @@ import { receiveModel, type UploadPart } from '../blobs/model-upload.ts';
 import { modelValue } from '../catalogue/model-record.ts';
 import type { ModelProblems } from '../readiness/model-problems.ts';
 import type { Readiness } from '../readiness/readiness.ts';
+import type { Members } from '../replicator/members.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import type { Rolls } from '../roll/rolls.ts';
 import { authorOf } from './author.ts';
@@ -28,8 +29,7 @@ import { requireOwnRegion } from './own-region.ts';
 
 export interface ModelsOptions {
   readonly region: string;
-  /** Every region. */
-  readonly regions: readonly string[];
+  readonly members: Pick<Members, 'active'>;
   readonly replicator: Replicator;
   readonly blobs: BlobStore;
   readonly blobReplicator: Pick<BlobReplicator, 'problemOf'>;
@@ -89,7 +89,8 @@ export class ModelHandlers {
   }
 
   listModels(): MessageInitShape<typeof ListModelsResponseSchema> {
-    const { region, regions, replicator, blobReplicator } = this.#options;
+    const { region, members, replicator, blobReplicator } = this.#options;
+    const active = new Set(members.active);
     const index = new ModelIndex();
     for (const prefix of [MODEL_PREFIX, READY_PREFIX])
       for (const entry of replicator.entries(prefix)) index.update(entry);
@@ -97,13 +98,13 @@ export class ModelHandlers {
       name,
       modelDigest: digest,
       manifest: canonicalJson(manifest),
-      readyRegions: [...index.readyRegions(digest)].sort(),
+      readyRegions: [...active.intersection(index.readyRegions(digest))].sort(),
       dot: formatDot(dot),
       problem: index.readyRegions(digest).has(region)
         ? ''
         : this.#options.problems.of(digest) || blobReplicator.problemOf(digest),
     }));
-    return { models, versionVector: replicator.vector.toString(), regions: [...regions].sort() };
+    return { models, versionVector: replicator.vector.toString(), regions: [...active].sort() };
   }
 
   async removeModel(

@@ -12,6 +12,7 @@ import {
   type AliasEntry,
   aliasMessage,
   evidenceOf,
+  type PhaseName,
   phaseMessage,
   phaseOf,
   type RollGate,
@@ -21,6 +22,7 @@ import {
 } from '@meridian/replica';
 import type { AllowList, CallContext, ServiceHandlers } from '@meridian/rpc';
 import type { Clock } from '@meridian/runtime';
+import type { Members } from '../replicator/members.ts';
 import type { EvidenceDesk } from '../roll/evidence-desk.ts';
 import type { RollRequest } from '../roll/plan-roll.ts';
 import type { Caller, Rolls } from '../roll/rolls.ts';
@@ -29,7 +31,7 @@ import { requireOwnRegion } from './own-region.ts';
 
 export interface RollServiceOptions {
   readonly region: string;
-  readonly regions: readonly string[];
+  readonly members: Pick<Members, 'active'>;
   readonly rolls: Rolls;
   readonly evidence: EvidenceDesk;
   readonly clock: Clock;
@@ -48,6 +50,8 @@ export const ROLL_SERVICE_ALLOW: AllowList = {
 
 const REPORTER = /^[A-Za-z0-9_.-]{1,63}$/;
 const ROLL_ID = /^[0-9a-f]{16}$/;
+/** What a region that has left the membership still means to a roll. */
+const ENDS: ReadonlySet<PhaseName | undefined> = new Set<PhaseName>(['failed', 'left-out']);
 const STATES = {
   settled: RollState.SETTLED,
   'under-way': RollState.UNDER_WAY,
@@ -89,13 +93,15 @@ function view(
   { roll, phases, losers }: AliasEntry,
   options: RollServiceOptions,
 ): MessageInitShape<typeof AliasViewSchema> {
+  const { active } = options.members;
   const named = roll.waves.flat();
-  const others = options.regions.filter((region) => !named.includes(region));
+  const counted = named.filter((region) => active.includes(region) || ENDS.has(phaseOf(roll, phases, region)?.phase));
+  const others = active.filter((region) => !named.includes(region));
   const own = options.evidence.of(roll.rollId, options.clock.monotonicMs());
   return {
     record: aliasMessage(roll),
     state: STATES[rollState(roll, phases)],
-    regions: [...named, ...others].map((region) => {
+    regions: [...counted, ...others].map((region) => {
       const phase = phaseOf(roll, phases, region);
       return {
         region,

@@ -39,7 +39,7 @@ beforeEach(() => {
   state = new State();
   asked = [];
   awaited = new AwaitedRecords({
-    ...{ state, clock, random: seededRandom(1), members: new Set(['beijing', 'guangzhou']) },
+    ...{ state, clock, random: seededRandom(1), isMember: (region: string) => region !== 'shanghai' },
     fetchKeys: (region, keys) => void asked.push(`${region}: ${keys.join(' ')}`),
   });
 });

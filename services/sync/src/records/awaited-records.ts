@@ -17,8 +17,8 @@ export type FetchKeys = (region: string, keys: readonly string[]) => void;
 export interface AwaitedRecordsOptions {
   readonly state: AwaitableState;
   readonly fetchKeys: FetchKeys;
-  /** Regions that can be asked. */
-  readonly members: ReadonlySet<string>;
+  /** Whether the region can be asked. */
+  readonly isMember: (region: string) => boolean;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -110,7 +110,7 @@ export class AwaitedRecords {
 
   /** Asks for what is not being asked for already. */
   #ask({ records, from }: Wait): void {
-    if (!this.#o.members.has(from)) return;
+    if (!this.#o.isMember(from)) return;
     const known = this.#asking.get(from);
     const keys = this.#missing(records).map(({ key }) => key);
     const more = keys.filter((key) => known?.keys.has(key) !== true);

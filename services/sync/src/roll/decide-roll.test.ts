@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { assert } from '@meridian/failure';
-import { rollState } from '@meridian/replica';
+import { isInRoll, rollState } from '@meridian/replica';
 import { seededRandom } from '@meridian/runtime';
 import { OLD, RollWorld, STEP_MS } from './roll-world.fixture.ts';
 
@@ -198,6 +198,53 @@ describe('a region that is cut off', () => {
   });
 });
 
+describe('a region that is removed', () => {
+  test.each([
+    ['before its wave', 'beijing', 0],
+    ['on trial', 'guangzhou', 3],
+  ])('%s is left out: the others go on; added again it uses what the roll ends with', (_, gone, steps) => {
+    const world = new RollWorld(NAMES);
+    world.start('shanghai', 'new', { gate: { tasksMin: 100 } });
+    world.run(steps);
+    world.remove(gone);
+    world.run(ENOUGH);
+    expect(world.members.map(({ phase, target }) => [phase, target.model])).toEqual([
+      ['passed', 'new'],
+      ['passed', 'new'],
+    ]);
+    world.add(gone);
+    world.at(gone).behaviours.set('new', 'failing');
+    world.run(ENOUGH);
+    expect([world.at(gone).phase, ...targets(world)]).toEqual(['left-out', 'new', 'new', 'new']);
+    expect(world.regions.map(({ name }) => stateAt(world, name))).toEqual(['complete', 'complete', 'complete']);
+  });
+
+  test('after it has failed is not left out: the roll stays failed', () => {
+    const world = new RollWorld(NAMES);
+    world.at('guangzhou').behaviours.set('new', 'wrong');
+    world.start('beijing', 'new');
+    while (world.at('beijing').phases.get('guangzhou')?.phase !== 'failed') world.step();
+    world.remove('guangzhou');
+    world.run(ENOUGH);
+    expect(targets(world)).toEqual(['old', 'old', 'old']);
+    expect(stateAt(world, 'shanghai')).toBe('failed');
+  });
+
+  test('and is added again before anybody left it out does so itself, and is in the next roll', () => {
+    const world = new RollWorld(NAMES);
+    world.start('beijing', 'new', { gate: { tasksMin: 100 } });
+    world.run(3);
+    world.remove('guangzhou');
+    world.add('guangzhou');
+    world.run(ENOUGH);
+    expect(phases(world)).toEqual(['left-out', 'passed', 'passed']);
+    expect(targets(world)).toEqual(['new', 'new', 'new']);
+    world.start('guangzhou', 'newer');
+    world.run(ENOUGH);
+    expect(phases(world)).toEqual(['passed', 'passed', 'passed']);
+  });
+});
+
 describe('two rolls at once', () => {
   test('begun by regions that did not hear of each other: one wins everywhere, the other is a conflict', () => {
     const world = new RollWorld(NAMES);
@@ -224,8 +271,10 @@ describe('two rolls at once', () => {
 interface History {
   /** `<roll> <region>` */
   readonly passed: Set<string>;
-  /** Rolls in which a region failed. */
+  /** As `passed`, of regions that failed. */
   readonly failed: Set<string>;
+  /** As `passed`, of regions that were left out. */
+  readonly left: Set<string>;
 }
 
 describe('whatever happens', () => {
@@ -239,7 +288,7 @@ describe('whatever happens', () => {
     const names = ['a', 'b', 'c', 'd', 'e'].slice(0, 2 + Math.floor(random.next() * 4));
     const anyOf = () => names[Math.floor(random.next() * names.length)] as string;
     const world = new RollWorld(names);
-    const history: History = { passed: new Set(), failed: new Set() };
+    const history: History = { passed: new Set(), failed: new Set(), left: new Set() };
     for (const region of world.regions)
       for (const model of ['first', 'second'])
         if (chance(0.08)) region.behaviours.set(model, chance(0.4) ? 'wrong' : chance(0.5) ? 'slow' : 'failing');
@@ -256,9 +305,11 @@ describe('whatever happens', () => {
       if (chance(0.04)) world.heal();
       if (chance(0.04)) attempt(() => world.start(anyOf(), chance(0.5) ? 'first' : 'second'));
       if (chance(0.005)) attempt(() => world.back(anyOf()));
+      if (chance(0.01)) comeOrGo(world, anyOf());
       world.step(() => chance(0.2));
       checkNow(world, history);
     }
+    for (const name of names) if (!world.members.includes(world.at(name))) comeOrGo(world, name);
     world.heal();
     for (let step = 0; step < 40 * names.length; step++) {
       world.step();
@@ -267,36 +318,51 @@ describe('whatever happens', () => {
     return world;
   }
 
+  /** At least two stay; a region comes back with what the first of them has. */
+  function comeOrGo(world: RollWorld, name: string): void {
+    const others = world.members.filter((one) => one.name !== name);
+    if (!world.members.includes(world.at(name))) world.add(name);
+    else if (others.length > 1) world.remove(name);
+  }
+
   /** What holds in every state. `passed` and `failed` remember: a region that heard of another roll forgets. */
   function checkNow(world: RollWorld, history: History): void {
     for (const { name, phases: own } of world.regions) {
       const mine = own.get(name);
       if (mine?.hasPassed) history.passed.add(`${mine.rollId} ${name}`);
-      if (mine?.phase === 'failed') history.failed.add(mine.rollId);
+      if (mine?.phase === 'failed') history.failed.add(`${mine.rollId} ${name}`);
+      for (const [other, { rollId, phase }] of own) if (phase === 'left-out') history.left.add(`${rollId} ${other}`);
     }
-    for (const region of world.regions) {
+    for (const region of world.members) {
       const { roll, phases: known } = region.entry;
       const { model } = region.target;
       assert(model === roll.old.model || model === roll.new.model, 'a target is old or new');
       if (roll.waves.length === 0) continue;
-      const hasPassed = (name: string) => history.passed.has(`${roll.rollId} ${name}`);
-      assert(!history.failed.has(roll.rollId) || !roll.waves.flat().every(hasPassed), 'failed or complete, not both');
+      const hasPassed = (name: string) =>
+        history.passed.has(`${roll.rollId} ${name}`) || history.left.has(`${roll.rollId} ${name}`);
+      // That a region failed counts unless it was removed before anybody heard of it.
+      const hasFailed = (name: string) => {
+        const at = `${roll.rollId} ${name}`;
+        return history.failed.has(at) && !history.left.has(at);
+      };
+      const named = roll.waves.flat();
+      assert(!named.some(hasFailed) || !named.every(hasPassed), 'failed or complete, not both');
       const wave = roll.waves.findIndex((regions) => regions.includes(region.name));
       assert(
-        region.phase === undefined || roll.waves.slice(0, wave).flat().every(hasPassed),
+        [undefined, 'left-out'].includes(region.phase) || roll.waves.slice(0, wave).flat().every(hasPassed),
         'a wave begins after the earlier ones',
       );
-      if (rollState(roll, known) !== 'under-way') continue;
+      if (rollState(roll, known) !== 'under-way' || !isInRoll(roll, region.name, region.generation)) continue;
       const isOld = model === roll.old.model;
       assert(isOld || region.behaviour(roll.new.model) !== 'wrong', 'a model that answers wrongly is not used');
-      const isCutOff = region.contact.isCutOff(region.name, roll.waves.flat(), roll.leaseMs, world.nowMs);
+      const isCutOff = region.contact.isCutOff(region.name, world.regionsOf(roll), roll.leaseMs, world.nowMs);
       assert(isOld || !isCutOff, 'a region that is cut off uses the old model');
     }
   }
 
   test(`${RUNS} runs: after the heal all regions mean the same, and the roll is complete unless a region is bad`, () => {
     const ends = new Map<string, number>();
-    let conflicts = 0;
+    let [conflicts, left] = [0, 0];
     for (const seed of seeds) {
       const world = runOf(seed);
       const entries = world.regions.map(({ entry }) => entry);
@@ -304,15 +370,18 @@ describe('whatever happens', () => {
       expect(new Set(entries.map(({ roll }) => roll.rollId)).size).toBe(1);
       expect(new Set(targets(world)).size).toBe(1);
       const { roll } = first as NonNullable<typeof first>;
-      const bad = roll.waves.flat().some((name) => world.at(name).behaviour(roll.new.model) !== 'good');
+      const isLeftOut = (name: string) => first?.phases.get(name)?.phase === 'left-out';
+      const counted = roll.waves.flat().filter((name) => !isLeftOut(name));
+      const bad = counted.some((name) => world.at(name).behaviour(roll.new.model) !== 'good');
       const expected = roll.waves.length === 0 ? 'settled' : bad ? 'failed' : 'complete';
       expect([seed, ...new Set(world.regions.map(({ name }) => stateAt(world, name)))]).toEqual([seed, expected]);
       expect(targets(world)[0]).toBe(expected === 'failed' ? roll.old.model : roll.new.model);
       ends.set(expected, (ends.get(expected) ?? 0) + 1);
       if (entries.some(({ losers }) => losers.length > 0)) conflicts++;
+      if (roll.waves.flat().some(isLeftOut)) left++;
     }
     // The draw reaches what it is for.
     for (const end of ['failed', 'complete', 'settled']) expect(ends.get(end) ?? 0).toBeGreaterThan(RUNS / 50);
-    expect(conflicts).toBeGreaterThan(RUNS / 50);
+    for (const count of [conflicts, left]) expect(count).toBeGreaterThan(RUNS / 50);
   });
 });

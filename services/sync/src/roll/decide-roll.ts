@@ -24,6 +24,10 @@ export interface OwnFacts {
   readonly new: Evidence;
 }
 
+/** What a region never leaves in the same roll. */
+const FINAL: ReadonlySet<PhaseName> = new Set(['failed', 'back', 'left-out']);
+const NO_PHASE = { old: NO_EVIDENCE, new: NO_EVIDENCE };
+
 /** The phase to write; its time is the caller's. */
 export type NextPhase = Omit<RegionPhase, 'sinceMs' | 'rollId'>;
 
@@ -37,13 +41,15 @@ export type NextPhase = Omit<RegionPhase, 'sinceMs' | 'rollId'>;
  * 4. Any failure takes every region back.
  * 5. A region that is cut off serves the old model until it hears of the others; unless it knows that the roll is over.
  * 6. Time alone never passes a gate.
+ * 7. A region that was removed is in the roll no more, also when it is added again. If it had not passed it is left out:
+ *    see {@link leftOut}.
  *
  * @returns undefined when there is nothing to change
  */
 export function decideRoll(roll: AliasRoll, phases: Phases, own: OwnFacts): NextPhase | undefined {
   const wave = roll.waves.findIndex((regions) => regions.includes(own.region));
   const mine = phaseOf(roll, phases, own.region);
-  if (wave < 0 || mine?.phase === 'failed' || mine?.phase === 'back') return undefined;
+  if (wave < 0 || (mine !== undefined && FINAL.has(mine.phase))) return undefined;
   const state = rollState(roll, phases);
   if (state === 'failed') return mine && next(mine, 'back', failureOf(roll, phases));
   if (state === 'complete') return mine?.phase === 'cut-off' ? next(mine, 'passed') : undefined;
@@ -52,6 +58,22 @@ export function decideRoll(roll: AliasRoll, phases: Phases, own: OwnFacts): Next
   if (mine?.phase === 'cut-off' && mine.hasPassed) return next(mine, 'passed');
   if (mine?.phase === 'serving-new') return gated(roll, mine, own);
   return hasBegun(roll, phases, wave) ? loading(roll, mine, own) : undefined;
+}
+
+/**
+ * Regions whose phase has to be written by others, or by their next generation, because they were removed before they passed
+ * or failed: once all is known that they wrote, so that none of them turns out to have failed later.
+ * @param departed those that are in the roll no more, and of which that holds
+ */
+export function leftOut(roll: AliasRoll, phases: Phases, departed: readonly string[]): [region: string, NextPhase][] {
+  if (rollState(roll, phases) !== 'under-way') return [];
+  const open = roll.waves.flat().filter((region) => departed.includes(region));
+  return open
+    .filter((region) => phaseOf(roll, phases, region)?.hasPassed !== true)
+    .map((region) => {
+      const { old, new: tried } = phaseOf(roll, phases, region) ?? NO_PHASE;
+      return [region, { phase: 'left-out', reason: 'removed from the membership', hasPassed: true, old, new: tried }];
+    });
 }
 
 function hasBegun(roll: AliasRoll, phases: Phases, wave: number): boolean {

@@ -39,19 +39,21 @@ const DEFAULT_GATE: RollGate = {
 
 /** An alias that moves nowhere. */
 export function settledRecord(alias: string, target: AliasTarget, mark: RecordMark): AliasRoll {
-  return { alias, old: target, new: target, waves: [], leaseMs: LEASE_MS.default, gate: DEFAULT_GATE, ...mark };
+  const nowhere = { waves: [], generations: new Map() };
+  return { alias, old: target, new: target, ...nowhere, leaseMs: LEASE_MS.default, gate: DEFAULT_GATE, ...mark };
 }
 
 /**
  * The record that begins a roll.
- * @param members regions of the system in the order in which they move when the request names no waves
+ * @param members generations of the regions that belong to the state, in the order in which they move when the request
+ *   names no waves
  * @throws Failure FAILED_PRECONDITION (ROLL_UNDER_WAY, ALIAS_CONFLICTED, ALIAS_THERE), INVALID_ARGUMENT / ROLL_INVALID
  */
 export function startedRecord(
   { roll, phases, losers }: AliasEntry,
   target: AliasTarget,
   request: RollRequest,
-  members: readonly string[],
+  members: ReadonlyMap<string, number>,
   mark: RecordMark,
 ): AliasRoll {
   const { alias } = roll;
@@ -69,7 +71,8 @@ export function startedRecord(
   if (current.digest === target.digest) throw refused('ALIAS_THERE', `${alias} is ${target.model} already`);
   return {
     ...{ alias, old: current, new: target, ...mark },
-    waves: wavesOf(request.waves, members),
+    waves: wavesOf(request.waves, [...members.keys()]),
+    generations: members,
     leaseMs: leaseOf(request.leaseMs),
     gate: gateOf(request.gate),
   };

@@ -3,6 +3,7 @@ import {
   AliasIndex,
   type AliasRoll,
   encodePhase,
+  isInRoll,
   MODEL_PREFIX,
   ModelIndex,
   type Phases,
@@ -15,13 +16,15 @@ import type { Clock, Component, Logger, Timer } from '@meridian/runtime';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { readBlobs } from '../blobs/wanted-blobs.ts';
 import type { ModelProblems } from '../readiness/model-problems.ts';
+import type { Members } from '../replicator/members.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import { Contact } from './contact.ts';
-import { decideRoll, type OwnFacts } from './decide-roll.ts';
+import { decideRoll, leftOut, type NextPhase, type OwnFacts } from './decide-roll.ts';
 import type { EvidenceDesk } from './evidence-desk.ts';
 
 export interface RollDriverOptions {
   readonly region: string;
+  readonly members: Omit<Members, 'others'>;
   readonly replicator: Pick<Replicator, 'entries' | 'write'>;
   readonly problems: ModelProblems;
   readonly evidence: EvidenceDesk;
@@ -40,7 +43,7 @@ const WRITE_TIMEOUT_MS = 10_000;
 
 /**
  * Moves this region through the rolls of the shared state: looks at records, phases and own facts, asks
- * {@link decideRoll}, and writes the region's own phase.
+ * {@link decideRoll}, and writes the region's own phase; and that of regions which were removed in the middle.
  *
  * 1. One look at a time, and nothing is decided while a phase is being written.
  * 2. What could not be written is decided again from what is there then: a phase is never taken for granted.
@@ -100,20 +103,35 @@ export class RollDriver implements Component {
 
   #listen(roll: AliasRoll): void {
     const nowMs = this.#o.clock.monotonicMs();
-    for (const region of roll.waves.flat())
+    for (const region of this.#regionsOf(roll))
       if (region !== this.#o.region) this.#contact.note(region, this.#o.heardAt(region), nowMs);
   }
 
+  /** Those that are still in it. */
+  #regionsOf(roll: AliasRoll): readonly string[] {
+    const { members } = this.#o;
+    return members.active.filter((region) => isInRoll(roll, region, members.generationOf(region)));
+  }
+
   async #advance(roll: AliasRoll, phases: Phases, models: ModelIndex): Promise<void> {
-    const { region, replicator, clock, logger } = this.#o;
+    const { region, members, clock } = this.#o;
     if (rollState(roll, phases) === 'settled') return;
+    const isInIt = isInRoll(roll, region, members.generationOf(region));
+    const departed = isInIt || !members.haveAllAnswered ? members.departed : [...members.departed, region];
+    // The same time whoever writes it: equal bytes are no conflict.
+    for (const [gone, phase] of leftOut(roll, phases, departed)) await this.#write(roll, gone, phase, roll.startedMs);
+    if (!isInIt) return;
     const next = decideRoll(roll, phases, await this.#facts(roll, models));
-    if (next === undefined) return;
-    const phase = { ...next, rollId: roll.rollId, sinceMs: Math.round(clock.nowMs()) };
-    const change = { key: rollKey(roll.alias, region), value: encodePhase(phase), when: 'differs' } as const;
-    await replicator.write(change, { timeoutMs: WRITE_TIMEOUT_MS });
+    if (next !== undefined) await this.#write(roll, region, next, clock.nowMs());
+  }
+
+  async #write(roll: AliasRoll, region: string, next: NextPhase, sinceMs: number): Promise<void> {
+    const { replicator, logger } = this.#o;
     const { alias, rollId } = roll;
-    logger.info({ alias, rollId, to: roll.new.model, phase: phase.phase, reason: phase.reason }, 'roll: next phase');
+    const value = encodePhase({ ...next, rollId, sinceMs: Math.round(sinceMs) });
+    await replicator.write({ key: rollKey(alias, region), value, when: 'differs' }, { timeoutMs: WRITE_TIMEOUT_MS });
+    const { phase, reason } = next;
+    logger.info({ alias, rollId, region, to: roll.new.model, phase, reason }, 'roll: next phase');
   }
 
   async #facts(roll: AliasRoll, models: ModelIndex): Promise<OwnFacts> {
@@ -123,7 +141,7 @@ export class RollDriver implements Component {
     return {
       region,
       isLoaded,
-      isCutOff: this.#contact.isCutOff(region, roll.waves.flat(), Math.max(roll.leaseMs, leaseMinMs), nowMs),
+      isCutOff: this.#contact.isCutOff(region, this.#regionsOf(roll), Math.max(roll.leaseMs, leaseMinMs), nowMs),
       problem: isLoaded ? '' : await this.#problemOf(roll.new.digest, models),
       ...evidence.of(roll.rollId, nowMs),
     };

@@ -3,6 +3,7 @@ import {
   type AliasRoll,
   type AliasTarget,
   type Evidence,
+  isInRoll,
   NO_EVIDENCE,
   type PhaseName,
   phaseOf,
@@ -10,7 +11,7 @@ import {
   targetIn,
 } from '@meridian/replica';
 import { Contact } from './contact.ts';
-import { decideRoll } from './decide-roll.ts';
+import { decideRoll, leftOut } from './decide-roll.ts';
 import { backRecord, type RollRequest, settledRecord, startedRecord } from './plan-roll.ts';
 
 /** How a region's workers get on with one model. */
@@ -35,6 +36,8 @@ export class WorldRegion {
   readonly contact = new Contact();
   records: readonly Stamped[] = [];
   readonly phases = new Map<string, RegionPhase>();
+  /** Rises when the region is added again. */
+  generation = 0;
   /** By model; what is not named is good. */
   readonly behaviours = new Map<string, Behaviour>();
   readonly served: string[] = [];
@@ -70,6 +73,8 @@ export class WorldRegion {
 export class RollWorld {
   readonly regions: readonly WorldRegion[];
   readonly #cut = new Set<string>();
+  /** Removed, with the last that anybody who stays knew of their phases. */
+  readonly #removed = new Map<string, RegionPhase | undefined>();
   nowMs = 0;
   #stamps = 0;
 
@@ -97,6 +102,32 @@ export class RollWorld {
     this.#cut.clear();
   }
 
+  /** Nobody listens to it any more; each of the others has told the rest how far it had. */
+  remove(name: string): void {
+    const known = this.members.filter((one) => one.name !== name).map(({ phases }) => phases.get(name));
+    const last = known.reduce((a, b) => ((a?.sinceMs ?? -1) >= (b?.sinceMs ?? -1) ? a : b), undefined);
+    this.#removed.set(name, last);
+  }
+
+  /** It begins anew, with what all the others have. */
+  add(name: string): void {
+    const region = this.at(name);
+    region.generation++;
+    region.records = [];
+    region.phases.clear();
+    for (const other of this.members) this.#tell(other, region);
+    this.#removed.delete(name);
+  }
+
+  get members(): readonly WorldRegion[] {
+    return this.regions.filter(({ name }) => !this.#removed.has(name));
+  }
+
+  /** Those that are still in it. */
+  regionsOf(roll: AliasRoll): readonly string[] {
+    return this.members.filter((one) => isInRoll(roll, one.name, one.generation)).map(({ name }) => name);
+  }
+
   isCut(a: string, b: string): boolean {
     return this.#cut.has([a, b].sort().join());
   }
@@ -106,7 +137,7 @@ export class RollWorld {
     const region = this.at(name);
     const target = { model, digest: `sha256:${model}` };
     const full = { waves: [], leaseMs: 2_000, gate: {}, ...request };
-    const members = this.regions.map((one) => one.name);
+    const members = new Map(this.members.map((one) => [one.name, one.generation]));
     const mark = { rollId: `${name}-${++this.#stamps}`, region: name, startedMs: this.nowMs };
     region.records = [this.#stamp(startedRecord(region.entry, target, full, members, mark), region.records)];
     return mark.rollId;
@@ -121,10 +152,10 @@ export class RollWorld {
   /** A fifth of a second: what can be heard is heard, then every region decides. */
   step(isLost: (a: string, b: string) => boolean = () => false): void {
     this.nowMs += STEP_MS;
-    for (const to of this.regions)
-      for (const from of this.regions)
+    for (const to of this.members)
+      for (const from of this.members)
         if (to !== from && !this.isCut(to.name, from.name) && !isLost(from.name, to.name)) this.#tell(from, to);
-    for (const region of this.regions) this.#decide(region);
+    for (const region of this.members) this.#decide(region);
   }
 
   run(steps: number): void {
@@ -137,7 +168,8 @@ export class RollWorld {
     to.records = all.filter(({ stamp }) => !all.some(({ seen }) => seen.has(stamp)));
     for (const [name, phase] of from.phases) {
       const known = to.phases.get(name);
-      if (name !== to.name && (known === undefined || known.sinceMs < phase.sinceMs)) to.phases.set(name, phase);
+      const isForeign = name !== to.name || phase.phase === 'left-out' || this.#removed.has(name);
+      if (isForeign && (known === undefined || known.sinceMs < phase.sinceMs)) to.phases.set(name, phase);
     }
   }
 
@@ -148,21 +180,42 @@ export class RollWorld {
     if (region.phase === 'serving-new') region.tasks += TASKS_A_STEP;
     else region.tasks = 0;
     const { tasks } = region;
-    for (const other of roll.waves.flat()) if (!region.contact.knows(other)) region.contact.note(other, 0, this.nowMs);
-    const next = decideRoll(roll, phases, {
-      region: region.name,
-      isCutOff: region.contact.isCutOff(region.name, roll.waves.flat(), roll.leaseMs, this.nowMs),
-      isLoaded: behaviour !== 'wrong',
-      problem: behaviour === 'wrong' ? 'golden picture 1: no cat was found' : '',
-      old: BASELINE,
-      new: {
-        tasks,
-        errors: behaviour === 'failing' ? tasks : 0,
-        p95Ms: tasks === 0 ? NO_EVIDENCE.p95Ms : behaviour === 'slow' ? 50 : 11,
-      },
-    });
+    this.#leaveOut(region);
+    for (const other of this.regionsOf(roll))
+      if (!region.contact.knows(other)) region.contact.note(other, 0, this.nowMs);
+    const isInIt = roll.waves.length === 0 || isInRoll(roll, region.name, region.generation);
+    const next = !isInIt
+      ? undefined
+      : decideRoll(roll, phases, {
+          region: region.name,
+          isCutOff: region.contact.isCutOff(region.name, this.regionsOf(roll), roll.leaseMs, this.nowMs),
+          isLoaded: behaviour !== 'wrong',
+          problem: behaviour === 'wrong' ? 'golden picture 1: no cat was found' : '',
+          old: BASELINE,
+          new: {
+            tasks,
+            errors: behaviour === 'failing' ? tasks : 0,
+            p95Ms: tasks === 0 ? NO_EVIDENCE.p95Ms : behaviour === 'slow' ? 50 : 11,
+          },
+        });
     if (next !== undefined) region.phases.set(region.name, { ...next, rollId: roll.rollId, sinceMs: this.nowMs });
     region.served.push(region.target.model);
+  }
+
+  /** The first of those that stay writes for the others, once it has all that anybody had seen of them. */
+  #departed({ name, phases }: WorldRegion): string[] {
+    if (this.members.some((other) => other.name < name)) return [];
+    const since = (phase: RegionPhase | undefined) => phase?.sinceMs ?? -1;
+    return [...this.#removed].filter(([gone, last]) => since(phases.get(gone)) >= since(last)).map(([gone]) => gone);
+  }
+
+  #leaveOut(region: WorldRegion): void {
+    const { phases, name } = region;
+    const { roll } = region.entry;
+    const departed = this.#departed(region);
+    if (!isInRoll(roll, name, region.generation)) departed.push(name);
+    for (const [gone, next] of leftOut(roll, phases, departed))
+      phases.set(gone, { ...next, rollId: roll.rollId, sinceMs: this.nowMs });
   }
 
   #stamp(roll: AliasRoll, before: readonly Stamped[]): Stamped {

@@ -227,6 +227,52 @@ describe('a region that is cut off', () => {
   });
 });
 
+describe('a region that is removed in the middle', () => {
+  const others = ['beijing', 'shanghai'] as const;
+  const change = (action: 'add' | 'remove') =>
+    at('beijing').replicator.changeMember('guangzhou', action, { timeoutMs: 5_000, author: 'operator/1' });
+  const whole = (region: Region) => {
+    const entry = entryAt(region);
+    return entry && rollState(entry.roll, entry.phases);
+  };
+
+  test('does not hold up the roll; added again it uses what the roll ended with, and is in the next one', async () => {
+    for (const region of REGIONS) {
+      await ready(region, next);
+      tasksIn(region, GOOD);
+    }
+    few.add('guangzhou');
+    await at('beijing').rolls.begin('detector', 'large', REQUEST, CALLER);
+    await until(() => phaseIn('guangzhou')?.phase === 'serving-new' || shown());
+    await change('remove');
+    await until(() => others.every((region) => whole(region) === 'complete') || shown(), 20_000);
+    const [left] = others.map((region) => entryAt(region)?.phases.get('guangzhou'));
+    expect(left).toMatchObject({ phase: 'left-out', reason: 'removed from the membership' });
+    await until(() => change('add').then(() => true, String));
+    await until(() => whole('guangzhou') === 'complete' || shown(), 20_000);
+    expect(used()).toEqual(['large', 'large', 'large']);
+    expect([...at('beijing').replicator.entries('roll/')].filter(isConflicted)).toEqual([]);
+    few.clear();
+    await ready('guangzhou', old);
+    await ready('guangzhou', next);
+    await until(() => others.every((region) => entryAt(region)?.roll !== undefined));
+    await at('shanghai').rolls.begin('detector', 'small', REQUEST, CALLER);
+    await everywhere((entry) => rollState(entry.roll, entry.phases) === 'complete', 20_000);
+    expect([used(), phaseIn('guangzhou')?.phase]).toEqual([['small', 'small', 'small'], 'passed']);
+  }, 60_000);
+
+  test('is in no roll that begins without it, and gets none of its weights', async () => {
+    await change('remove');
+    await until(() => !at('shanghai').members.active.includes('guangzhou') || 'shanghai has not heard of it');
+    const { waves } = (await at('shanghai').rolls.begin('detector', 'large', { ...REQUEST, waves: [] }, CALLER)).roll;
+    expect(waves).toEqual([['beijing'], ['shanghai']]);
+    const named = at('shanghai').rolls.back('detector', CALLER);
+    await named;
+    const refused = at('shanghai').rolls.begin('detector', 'large', REQUEST, CALLER).catch(Failure.from);
+    expect(await refused).toMatchObject({ reason: 'ROLL_INVALID' });
+  });
+});
+
 describe('names', () => {
   test('models and aliases share them, and what an alias means cannot be replaced', async () => {
     const { rolls } = at('beijing');

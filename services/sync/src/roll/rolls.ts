@@ -15,13 +15,13 @@ import {
 } from '@meridian/replica';
 import type { Clock, Random } from '@meridian/runtime';
 import type { Cause } from '../replication/protocol.ts';
+import type { Members } from '../replicator/members.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import { backRecord, type RecordMark, type RollRequest, settledRecord, startedRecord } from './plan-roll.ts';
 
 export interface RollsOptions {
   readonly region: string;
-  /** Every region, in the order of the topology. */
-  readonly regions: readonly string[];
+  readonly members: Pick<Members, 'active' | 'generationOf'>;
   readonly replicator: Pick<Replicator, 'entries' | 'write' | 'vector'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -105,9 +105,11 @@ export class Rolls {
 
   /** @throws Failure of {@link startedRecord}; NOT_FOUND (ALIAS_UNKNOWN, MODEL_UNKNOWN) */
   begin(alias: string, model: string, request: RollRequest, caller: Caller): Promise<AliasEntry> {
-    return this.#change(caller, ({ aliases, models }) =>
-      startedRecord(aliasIn(aliases, alias), targetOf(models, model), request, this.#o.regions, this.#mark()),
-    );
+    const { members } = this.#o;
+    return this.#change(caller, ({ aliases, models }) => {
+      const regions = new Map(members.active.map((region) => [region, members.generationOf(region)]));
+      return startedRecord(aliasIn(aliases, alias), targetOf(models, model), request, regions, this.#mark());
+    });
   }
 
   /** @throws Failure FAILED_PRECONDITION / NOTHING_TO_GO_BACK_TO, NOT_FOUND / ALIAS_UNKNOWN */
