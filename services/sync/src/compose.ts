@@ -130,7 +130,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   const history = new History(following);
   const announced = new AnnouncedFile(join(config.stateDirectory, 'announced-conflicts.json'));
   const administration: Administration = replicator;
-  const [problems, evidence] = [new ModelProblems(), new EvidenceDesk()];
+  const [problems, evidence] = [new ModelProblems(clock), new EvidenceDesk()];
   const rolls = new Rolls({ region, members, replicator, clock, random });
   const components = [
     new SpanShipper({ bus, telemetry, clock }),

@@ -3,6 +3,7 @@ import { regionOf } from '@meridian/causality';
 import { DEFAULT_MODEL, modelDigest } from '@meridian/models';
 import { isConflicted, ModelIndex, readyKey, DEFAULT_MODEL as replicaDefault, winnerOf } from '@meridian/replica';
 import { modelValue } from './catalogue/model-record.ts';
+import { openDoor } from './door.fixture.ts';
 import { manifestOf, REGIONS, Regions, type RunningRegion, until } from './region.fixture.ts';
 
 /**
@@ -164,27 +165,44 @@ describe('readiness', () => {
       regions.start('shanghai', { MERIDIAN_PEER_WAIT_MS: '100' }),
     ]);
     const digest = modelsOf(beijing).model('small')?.digest ?? '';
-    for (const worker of ['w1', 'w2']) await beijing.readiness.report(digest, worker, true, undefined);
+    for (const worker of ['w1', 'w2']) await beijing.readiness.report(digest, worker, { isReady: true }, undefined);
     const length = regions.logLength('beijing');
     await until(() => modelsOf(shanghai).readyRegions(digest).has('beijing'));
-    await beijing.readiness.report(digest, 'w1', false, undefined);
-    await beijing.readiness.report(digest, 'w1', true, undefined);
+    await beijing.readiness.report(digest, 'w1', { isReady: false }, undefined);
+    await beijing.readiness.report(digest, 'w1', { isReady: true }, undefined);
     expect(regions.logLength('beijing')).toBe(length);
-    await beijing.readiness.report(digest, 'w1', false, undefined);
-    await beijing.readiness.report(digest, 'w2', false, undefined);
+    await beijing.readiness.report(digest, 'w1', { isReady: false }, undefined);
+    await beijing.readiness.report(digest, 'w2', { isReady: false }, undefined);
     await until(() => !modelsOf(shanghai).readyRegions(digest).has('beijing'));
     expect(beijing.replicator.get(readyKey('beijing', digest))?.versions).toHaveLength(1);
+  });
+
+  test('a worker that falls silent counts no more: the region is not ready, and what other workers say is shown', async () => {
+    const [beijing, shanghai] = await Promise.all([
+      regions.start('beijing', { MERIDIAN_UNREADY_AFTER_MS: '20', MERIDIAN_PEER_WAIT_MS: '100' }),
+      regions.start('shanghai', { MERIDIAN_PEER_WAIT_MS: '100' }),
+    ]);
+    const digest = modelsOf(beijing).model('small')?.digest ?? '';
+    const door = openDoor(beijing);
+    const problem = () => door.models().models.find(({ name }) => name === 'small')?.problem;
+    await beijing.readiness.report(digest, 'w1', { isReady: true, leaseMs: 6_000 }, undefined);
+    beijing.problems.report(digest, 'w2', 'golden picture 1: no cat was found', 60_000);
+    await until(() => modelsOf(shanghai).readyRegions(digest).has('beijing'));
+    expect(problem()).toBe('');
+    await until(() => !modelsOf(shanghai).readyRegions(digest).has('beijing'), 20_000);
+    expect(problem()).toBe('golden picture 1: no cat was found');
+    door.close();
   });
 
   test('a region that stops with its workers writes nothing, and starts as ready as it was', async () => {
     let beijing = await regions.start('beijing', { MERIDIAN_PEER_WAIT_MS: '0' });
     const digest = modelsOf(beijing).model('small')?.digest ?? '';
-    await beijing.readiness.report(digest, 'w1', true, undefined);
+    await beijing.readiness.report(digest, 'w1', { isReady: true }, undefined);
     const length = regions.logLength('beijing');
-    await beijing.readiness.report(digest, 'w1', false, undefined);
+    await beijing.readiness.report(digest, 'w1', { isReady: false }, undefined);
     await beijing.stop();
     beijing = await regions.start('beijing', { MERIDIAN_PEER_WAIT_MS: '0' });
-    await beijing.readiness.report(digest, 'w1', true, undefined);
+    await beijing.readiness.report(digest, 'w1', { isReady: true }, undefined);
     expect(regions.logLength('beijing')).toBe(length);
     expect(modelsOf(beijing).readyRegions(digest)).toEqual(new Set(['beijing']));
   });

@@ -9,6 +9,7 @@ import type { ChildPool } from '../child/pool.ts';
 import { requireGolden } from './golden-pictures.ts';
 import type { KeptManifests } from './kept-manifests.ts';
 import type { ModelStore } from './model-store.ts';
+import { ReadinessReports } from './readiness-reports.ts';
 
 export interface ModelLoaderOptions {
   readonly replica: Replica;
@@ -28,8 +29,6 @@ export interface ModelLoaderOptions {
 const RETRY = { initialMs: 500, maxMs: 60_000 };
 /** Told by the sync service, when the weights come from another region; no longer. */
 const RETRY_TOLD_MAX_MS = 5_000;
-const REPORT_RETRY = { initialMs: 200, maxMs: 5_000 };
-const REPORT_TIMEOUT_MS = 5_000;
 /** Manifests that are remembered, old versions included; more than a region can sensibly run. */
 const MODELS_MAX = 256;
 
@@ -50,7 +49,7 @@ export class ModelLoader implements Component {
   readonly #served = new Map<string, PreparedModel>();
   readonly #acquiring = new Map<string, Promise<PreparedModel>>();
   readonly #failures = new Map<string, { count: number; untilMs: number }>();
-  readonly #reported = new Set<string>();
+  readonly #reports: ReadinessReports;
   readonly #stopping = new AbortController();
   #numbers = 0;
   #unlisten: () => void = () => undefined;
@@ -60,6 +59,8 @@ export class ModelLoader implements Component {
 
   constructor(options: ModelLoaderOptions) {
     this.#o = options;
+    const isKnown = (digest: string) => options.replica.modelByDigest(digest) !== undefined;
+    this.#reports = new ReadinessReports({ ...options, isKnown });
   }
 
   async start(): Promise<void> {
@@ -72,16 +73,12 @@ export class ModelLoader implements Component {
   async drain(signal: AbortSignal): Promise<void> {
     this.#stopping.abort(new Failure('CANCELLED', 'the worker is stopping'));
     this.#unlisten();
-    const reports = Array.from(this.#reported, (modelDigest) =>
-      this.#o.client
-        .reportReady({ modelDigest, worker: this.#o.worker, ready: false }, { signal, timeoutMs: REPORT_TIMEOUT_MS })
-        .catch((thrown) => this.#o.logger.warn({ err: thrown }, 'could not report that a model is no longer ready')),
-    );
-    await Promise.all(reports);
+    await this.#reports.drain(signal);
   }
 
   stop(): Promise<void> {
     this.#stopping.abort(new Failure('CANCELLED', 'the worker is stopping'));
+    this.#reports.stop();
     this.#unlisten();
     return Promise.resolve();
   }
@@ -145,20 +142,8 @@ export class ModelLoader implements Component {
     this.#o.clock.setTimer(delayMs + 1, () => {
       if (!this.#stopping.signal.aborted) this.#pass();
     });
-    if (!failure.retryable) this.#reportProblem(digest, failure.message);
-  }
-
-  /** For people only: said again after the next attempt. */
-  #reportProblem(modelDigest: string, problem: string): void {
-    const { client, worker, logger } = this.#o;
-    client
-      .reportReady(
-        { modelDigest, worker, ready: false, problem },
-        { signal: this.#stopping.signal, timeoutMs: REPORT_TIMEOUT_MS },
-      )
-      .catch((thrown) =>
-        logger.debug({ err: thrown, digest: modelDigest }, 'could not report why a model is not ready'),
-      );
+    if (failure.retryable) this.#reports.withdraw(digest);
+    else this.#reports.problem(digest, failure.message);
   }
 
   async #acquire(digest: string): Promise<PreparedModel> {
@@ -175,7 +160,7 @@ export class ModelLoader implements Component {
     this.#failures.delete(digest);
     this.#o.logger.info({ model: model.name, digest: model.digest }, 'model loaded');
     this.#o.onServed(model);
-    void this.#report(model.digest);
+    this.#reports.ready(model.digest);
     return model;
   }
 
@@ -200,23 +185,6 @@ export class ModelLoader implements Component {
     this.#numbers += 1;
     const loadOrder = JSON.stringify({ manifest: canonicalJson(manifest), files });
     return { number: this.#numbers, name: manifest.name, digest, timeoutMs: manifest.timeoutMs, loadOrder };
-  }
-
-  async #report(modelDigest: string): Promise<void> {
-    const { client, clock, random, logger, worker } = this.#o;
-    const { signal } = this.#stopping;
-    for (let attempt = 0; !signal.aborted; attempt += 1) {
-      try {
-        await client.reportReady({ modelDigest, worker, ready: true }, { signal, timeoutMs: REPORT_TIMEOUT_MS });
-        this.#reported.add(modelDigest);
-        return;
-      } catch (thrown) {
-        // Superseded: claims that name it run here, new ones are not placed with it.
-        if (this.#o.replica.modelByDigest(modelDigest) === undefined) return;
-        if (attempt === 0) logger.warn({ err: thrown, digest: modelDigest }, 'could not report that a model is ready');
-        await clock.sleep(backoffMs(attempt, REPORT_RETRY, random), signal).catch(() => undefined);
-      }
-    }
   }
 }
 

@@ -20,7 +20,7 @@ import type { BlobStore } from '../blobs/blob-store.ts';
 import { receiveModel, type UploadPart } from '../blobs/model-upload.ts';
 import { modelValue } from '../catalogue/model-record.ts';
 import type { ModelProblems } from '../readiness/model-problems.ts';
-import type { Readiness } from '../readiness/readiness.ts';
+import { READY_LEASE_MAX_MS, type Readiness } from '../readiness/readiness.ts';
 import type { Members } from '../replicator/members.ts';
 import type { Replicator } from '../replicator/replicator.ts';
 import type { Rolls } from '../roll/rolls.ts';
@@ -45,6 +45,8 @@ const UPLOADS_MAX = 4;
 /** An operator that sends nothing for so long gives its place to others. */
 const UPLOAD_SILENCE_MS = 30_000;
 const WRITE_TIMEOUT_MS = 10_000;
+/** Of a worker that does not say how soon it repeats its word: it tries to load the model again within a minute. */
+const PROBLEM_LEASE_DEFAULT_MS = 120_000;
 const WORKER = /^[A-Za-z0-9_.-]{1,63}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
@@ -78,7 +80,7 @@ export class ModelHandlers {
         { timeoutMs: WRITE_TIMEOUT_MS, cause: context.cause },
       );
       // What was missing may be here now; the workers try again.
-      this.#options.problems.report(digest, '');
+      this.#options.problems.forget(digest);
       return { model: name, modelDigest: digest, versionVector: vector.toString() };
     } catch (error) {
       throw recorded(span, error);
@@ -89,7 +91,7 @@ export class ModelHandlers {
   }
 
   listModels(): MessageInitShape<typeof ListModelsResponseSchema> {
-    const { region, members, replicator, blobReplicator } = this.#options;
+    const { members, replicator, blobReplicator, readiness, problems } = this.#options;
     const active = new Set(members.active);
     const index = new ModelIndex();
     for (const prefix of [MODEL_PREFIX, READY_PREFIX])
@@ -100,9 +102,7 @@ export class ModelHandlers {
       manifest: canonicalJson(manifest),
       readyRegions: [...active.intersection(index.readyRegions(digest))].sort(),
       dot: formatDot(dot),
-      problem: index.readyRegions(digest).has(region)
-        ? ''
-        : this.#options.problems.of(digest) || blobReplicator.problemOf(digest),
+      problem: readiness.isReady(digest) ? '' : problems.of(digest) || blobReplicator.problemOf(digest),
     }));
     return { models, versionVector: replicator.vector.toString(), regions: [...active].sort() };
   }
@@ -134,16 +134,22 @@ export class ModelHandlers {
     context: CallContext,
   ): Promise<MessageInitShape<typeof ReportReadyResponseSchema>> {
     requireOwnRegion(context, this.#options.region);
-    const { modelDigest, worker, ready, problem } = request;
+    const { modelDigest, worker, ready, problem, leaseMs } = request;
     if (!DIGEST.test(modelDigest)) throw invalid('model_digest', 'DIGEST_INVALID');
     if (!WORKER.test(worker)) throw invalid('worker', 'WORKER_INVALID');
     if (ready && !this.#isKnown(modelDigest))
       throw new Failure('NOT_FOUND', `no model with digest ${modelDigest} is known here`, { reason: 'MODEL_UNKNOWN' });
     const span = this.#options.tracer.startSpan('sync.report-ready', {}, context.traceContext);
     span.setAttributes({ [attributeNames.modelDigest]: modelDigest, [attributeNames.worker]: worker });
-    this.#options.problems.report(modelDigest, ready ? '' : problem);
+    const problemLeaseMs = Math.min(leaseMs || PROBLEM_LEASE_DEFAULT_MS, READY_LEASE_MAX_MS);
+    this.#options.problems.report(modelDigest, worker, ready ? '' : problem, problemLeaseMs);
     try {
-      const vector: VersionVector = await this.#options.readiness.report(modelDigest, worker, ready, context.cause);
+      const vector: VersionVector = await this.#options.readiness.report(
+        modelDigest,
+        worker,
+        { isReady: ready, leaseMs },
+        context.cause,
+      );
       return { versionVector: vector.toString() };
     } catch (error) {
       throw recorded(span, error);

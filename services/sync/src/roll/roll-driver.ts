@@ -154,7 +154,7 @@ export class RollDriver implements Component {
     if (model === undefined) return '';
     for (const blob of readBlobs(model.manifest)) {
       if ((await blobs.bytesOf(blob.digest)) !== undefined) continue;
-      problems.report(digest, '');
+      problems.forget(digest);
       return '';
     }
     return problems.of(digest);

@@ -87,7 +87,7 @@ const reasonOf = (call: Promise<unknown>) =>
   );
 
 function ready(region: Region, manifest: Manifest): Promise<unknown> {
-  return at(region).readiness.report(modelDigest(manifest), 'w1', true, undefined);
+  return at(region).readiness.report(modelDigest(manifest), 'w1', { isReady: true }, undefined);
 }
 
 /** What the region's scheduler says of the new model, once the region uses it, until the end of the test. */
@@ -126,7 +126,8 @@ describe('a roll', () => {
 
   test('to a model that loads but answers wrongly fails in the first wave, and no region uses it', async () => {
     for (const region of REGIONS) tasksIn(region, GOOD);
-    for (const region of REGIONS) at(region).problems.report(modelDigest(next), 'golden picture cat.jpg: expected cat');
+    for (const region of REGIONS)
+      at(region).problems.report(modelDigest(next), 'w1', 'golden picture cat.jpg: expected cat', 60_000);
     await at('beijing').rolls.begin('detector', 'large', REQUEST, CALLER);
     await everywhere((entry) => rollState(entry.roll, entry.phases) === 'failed');
     expect(phaseIn('guangzhou')?.reason).toBe('golden picture cat.jpg: expected cat');
@@ -156,7 +157,7 @@ describe('a roll', () => {
     await at('beijing').replicator.write({ key, value, when: 'differs' }, { timeoutMs: 5_000 });
     await until(() => REGIONS.every((region) => at(region).replicator.get(key) !== undefined));
     tasksIn('guangzhou', GOOD);
-    at('guangzhou').problems.report(modelDigest(far), 'this region does not have the weights');
+    at('guangzhou').problems.report(modelDigest(far), 'w1', 'this region does not have the weights', 60_000);
     await at('beijing').rolls.begin('detector', 'far', REQUEST, CALLER);
     await until(() => phaseIn('guangzhou')?.phase === 'loading' || shown());
     await until(() => at('guangzhou').problems.of(modelDigest(far)) === '');
