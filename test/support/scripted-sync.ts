@@ -30,8 +30,9 @@ export class ScriptedSync {
         watch: (_, context) => this.#watch(context),
         readBlob: (request) => this.#readBlob(request.digest, Number(request.offset)),
         reportReady: ({ modelDigest, ready, problem }) => {
-          if (problem === '') this.ready.set(modelDigest, ready);
-          else this.problems.set(modelDigest, problem);
+          if (problem !== '') this.problems.set(modelDigest, problem);
+          else this.problems.delete(modelDigest);
+          if (ready || this.ready.has(modelDigest)) this.ready.set(modelDigest, ready);
           return Promise.resolve({ versionVector: `${ACTOR}=${this.#models.length}` });
         },
         awaitRecords: () => Promise.resolve({}),

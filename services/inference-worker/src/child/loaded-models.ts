@@ -63,6 +63,14 @@ export class LoadedModels {
     for (const waiter of entry.waiters.splice(0)) waiter.resolve();
   }
 
+  /** It is not wanted any more. */
+  forget(number: number): void {
+    const entry = this.#entries.get(number);
+    if (entry === undefined) return;
+    this.failed(number, new Failure('CANCELLED', 'the model is not wanted any more'));
+    if (entry.state !== 'absent') this.#send(encodeFrame(FRAME_KINDS.unload, number));
+  }
+
   failed(number: number, failure: Failure): void {
     const entry = this.#entries.get(number);
     if (entry === undefined) return;

@@ -48,6 +48,12 @@ export class ChildPool implements Slots {
     this.#models.set(model.digest, model);
   }
 
+  /** It is not to be run any more: its memory is given back, and new processes do not load it. */
+  forget(model: PreparedModel): void {
+    if (this.#models.get(model.digest)?.number === model.number) this.#models.delete(model.digest);
+    for (const supervisor of this.#supervisors) supervisor.forget(model);
+  }
+
   run(model: ServedModel, picture: Uint8Array): Promise<Outcome> {
     const prepared = this.#models.get(model.digest);
     if (prepared === undefined) return Promise.resolve(notLoaded(model));

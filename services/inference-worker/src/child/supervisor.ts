@@ -115,6 +115,11 @@ export class Supervisor {
     return this.#models.want(model, this.#phase === 'ready');
   }
 
+  /** What was sent for it is finished first. */
+  forget(model: PreparedModel): void {
+    this.#models.forget(model.number);
+  }
+
   run(model: PreparedModel, picture: Uint8Array): Promise<Outcome> {
     return new Promise((settle) => {
       const task = { model, picture, settle, runs: 0 };

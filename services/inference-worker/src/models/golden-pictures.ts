@@ -15,7 +15,8 @@ interface GoldenPorts {
 /**
  * Shows a loaded model its golden pictures, one after the other, on the way that the pictures of tasks take.
  * @throws Failure FAILED_PRECONDITION / GOLDEN_PICTURE_WRONG (another answer) or GOLDEN_PICTURE_FAILED (none): trying again
- *   does not mend them. UNAVAILABLE when the worker is stopping.
+ *   does not mend them. INTERNAL / GOLDEN_PICTURE_FAILED, retryable, when the inference process ended; UNAVAILABLE when the
+ *   worker is stopping.
  */
 export async function requireGolden(
   model: PreparedModel,
@@ -38,9 +39,10 @@ async function recognize(
 ): Promise<Recognition> {
   const outcome = await slots.run(model, await readFile(await store.ensure(picture, signal)));
   if (outcome.kind === 'recognition') return fromBinary(RecognitionSchema, outcome.recognition);
-  const { code, reason, message } = outcome.failure;
+  const { code, reason, message, retryable } = outcome.failure;
   if (code === 'UNAVAILABLE') throw new Failure(code, message, { reason });
-  throw new Failure('FAILED_PRECONDITION', `golden picture ${picture.file}: ${message}`, {
+  throw new Failure(retryable ? 'INTERNAL' : 'FAILED_PRECONDITION', `golden picture ${picture.file}: ${message}`, {
     reason: 'GOLDEN_PICTURE_FAILED',
+    retryable,
   });
 }
