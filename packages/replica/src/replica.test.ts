@@ -238,6 +238,17 @@ describe('models', () => {
     expect(replica.modelByDigest('d1')?.dot.actor).toBe(actor);
   });
 
+  test('of a key of which nothing is left nothing is kept', async () => {
+    streams.push(message([model('small', 'd1', 1)], vector(1)));
+    streams.push(message([entry(modelKey('small'), undefined, 2)], vector(2)));
+    await settle();
+    expect([...replica.entries()]).toHaveLength(1);
+    streams.push(message([{ key: modelKey('small'), versions: [], context: vector(2) }], vector(2)));
+    await settle();
+    expect([...replica.entries()]).toEqual([]);
+    expect(await replica.waitForRecords([{ key: modelKey('small'), dot: { actor, counter: 2 } }], 0)).toBe(true);
+  });
+
   test('a deleted model is gone; a record that cannot be read hides no other', async () => {
     streams.push(message([model('small', 'd1', 1), entry(modelKey('bad'), Buffer.from('?'), 2)], vector(2)));
     await settle();

@@ -45,7 +45,8 @@ export class StateCopy {
     const context = this.ended.inward(entry.context);
     const current = this.#entries.get(entry.key);
     if (current?.context.compare(context) === 'after') return true;
-    this.#entries.set(entry.key, { ...entry, context });
+    if (entry.versions.length === 0) this.#entries.delete(entry.key);
+    else this.#entries.set(entry.key, { ...entry, context });
     return this.models.update(entry) && this.aliases.update(entry);
   }
 }

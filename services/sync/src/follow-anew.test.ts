@@ -97,3 +97,13 @@ test('a restart of the sync service tells nothing again', async () => {
   await until(() => sees('config/a') === 'two' || 'the replica does not follow');
   expect(wholes).toBe(before);
 }, 60_000);
+
+test('a deletion that all regions have forgotten is remembered by no service either', async () => {
+  await write(beijing, 'config/gone', 'soon');
+  await until(() => sees('config/gone') === 'soon' || 'the replica does not follow');
+  await beijing.replicator.write({ key: 'config/gone', value: undefined, when: 'differs' }, { timeoutMs: 5_000 });
+  await until(() => guangzhou.replicator.get('config/gone') === undefined || 'the deletion is not collected', 20_000);
+  await until(() => replica.get('config/gone') === undefined || 'the replica still has its deletion');
+  await write(guangzhou, 'config/gone', 'again');
+  await until(() => sees('config/gone') === 'again' || 'the replica does not follow');
+}, 60_000);

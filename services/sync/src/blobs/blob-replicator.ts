@@ -1,5 +1,5 @@
 import { Failure } from '@meridian/failure';
-import { MODEL_PREFIX, READY_PREFIX } from '@meridian/replica';
+import { MODEL_PREFIX, parseStateKey, READY_PREFIX } from '@meridian/replica';
 import type { Clock, Component, Logger, Random, Timer } from '@meridian/runtime';
 import type { Members } from '../replicator/members.ts';
 import type { Replicator } from '../replicator/replicator.ts';
@@ -192,6 +192,7 @@ function outcomeOf(error: unknown): FetchOutcome {
 }
 
 /** Where weights are named, and where they are. */
+/** Or says who can be asked for them. */
 function namesBlobs(key: string): boolean {
-  return key.startsWith(MODEL_PREFIX) || key.startsWith(READY_PREFIX);
+  return key.startsWith(MODEL_PREFIX) || key.startsWith(READY_PREFIX) || parseStateKey(key)?.kind === 'member';
 }

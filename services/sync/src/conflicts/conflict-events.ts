@@ -38,7 +38,11 @@ export class ConflictEvents implements Component {
 
   constructor(options: ConflictEventsOptions) {
     this.#options = options;
-    this.#follower = new EntryFollower({ ...options, onEntry: (entry) => this.#look(entry) });
+    this.#follower = new EntryFollower({
+      ...options,
+      onEntry: (entry) => this.#look(entry),
+      remembered: () => this.#watch.open,
+    });
     this.#queue = new PublishQueue({ ...options, name: this.name });
   }
 

@@ -28,6 +28,11 @@ export class ConflictWatch {
     this.#open = new Map(open);
   }
 
+  /** Keys of the conflicts that are remembered. */
+  get open(): Iterable<string> {
+    return this.#open.keys();
+  }
+
   update(entry: Entry): ConflictChange | undefined {
     const { key } = entry;
     const known = this.#open.get(key);

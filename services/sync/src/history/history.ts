@@ -42,13 +42,17 @@ export class History implements Component {
   readonly #options: HistoryOptions;
   readonly #follower: EntryFollower;
   readonly #queue: PublishQueue;
-  /** Dots of the versions of each key, as they were looked at last. */
+  /** Dots of the versions of each key that there is, as they were looked at last. */
   readonly #looked = new Map<string, ReadonlySet<string>>();
   #reads = 0;
 
   constructor(options: HistoryOptions) {
     this.#options = options;
-    this.#follower = new EntryFollower({ ...options, onEntry: (entry) => this.#look(entry) });
+    this.#follower = new EntryFollower({
+      ...options,
+      onEntry: (entry) => this.#look(entry),
+      remembered: () => this.#looked.keys(),
+    });
     this.#queue = new PublishQueue({ ...options, name: this.name, known: () => this.#storedDots() });
   }
 
@@ -110,7 +114,8 @@ export class History implements Component {
       const bytes = version.value.length + VERSION_OVERHEAD_BYTES;
       this.#queue.push({ id, subject: this.#subject(key), event, bytes });
     }
-    this.#looked.set(key, new Set(versions.map(({ dot }) => formatDot(dot))));
+    if (versions.length === 0) this.#looked.delete(key);
+    else this.#looked.set(key, new Set(versions.map(({ dot }) => formatDot(dot))));
   }
 
   async #storedDots(): Promise<ReadonlySet<string>> {

@@ -21,3 +21,21 @@ test('a reader is told what it has not seen, and each set of versions once', () 
   expect(news.take(entry('old', 7))).toBe(true);
   expect(news.take(entry('new', 6))).toBe(true);
 });
+
+test('that a key is gone is told to who knows it, once; not to who knows of its deletion', () => {
+  const news = new KeyNews(VersionVector.EMPTY);
+  const { versions, ...rest } = entry('deleted', 2);
+  const deletion = { ...rest, versions: versions.map((version) => ({ ...version, deleted: true })) };
+  expect([news.take(entry('deleted', 1)), news.take(deletion), news.take(entry('deleted'))]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  expect([news.take(entry('lost', 1)), news.take(entry('lost')), news.take(entry('lost'))]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  expect(news.take(entry('never heard of'))).toBe(false);
+  expect(news.take(entry('deleted', 3))).toBe(true);
+});

@@ -7,8 +7,13 @@ export interface EntryFollowerOptions {
   readonly replicator: Pick<Replicator, 'watch'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called for every entry there is, then for each one that changes. Must not wait: entries in between would be missed. */
+  /**
+   * Called for every entry there is, then for each one that changes; without versions for a key of which nothing is left.
+   * Must not wait: entries in between would be missed.
+   */
   readonly onEntry: (entry: Entry) => void;
+  /** Keys that the reader remembers: it is told of those that have gone while nothing was followed. */
+  readonly remembered: () => Iterable<string>;
 }
 
 const RETRY_MS = 1_000;
@@ -33,16 +38,32 @@ export class EntryFollower {
   }
 
   async #run(): Promise<void> {
-    const { replicator, clock, logger, onEntry } = this.#options;
+    const { clock, logger } = this.#options;
     const { signal } = this.#stopped;
     while (!signal.aborted) {
       try {
-        for await (const { entries } of replicator.watch(VersionVector.EMPTY, signal)) entries.forEach(onEntry);
+        await this.#follow(signal);
       } catch (error) {
         logger.error({ err: error }, 'the state could not be followed; beginning anew');
       }
       // A watch also ends when the replicator stops, before this does.
       await clock.sleep(RETRY_MS, signal).catch(() => undefined);
+    }
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { replicator, onEntry, remembered } = this.#options;
+    const found = new Set<string>();
+    let isBehind = true;
+    for await (const { entries, vector, caughtUp } of replicator.watch(VersionVector.EMPTY, signal)) {
+      entries.forEach(onEntry);
+      if (!isBehind) continue;
+      for (const { key } of entries) found.add(key);
+      if (!caughtUp) continue;
+      isBehind = false;
+      const gone = Array.from(remembered()).filter((key) => !found.has(key));
+      for (const key of gone) onEntry({ key, versions: [], context: vector });
+      found.clear();
     }
   }
 }

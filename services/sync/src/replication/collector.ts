@@ -72,6 +72,7 @@ export class Collector {
     this.#forgetting.delete(id);
     this.#state.view.delete(key);
     this.#state.report('collected', this.#state.region);
+    this.#state.outputs.push({ kind: 'changed', keys: [key] });
     if (this.#forgetting.size === 0) this.#state.commit = undefined;
   }
 }

@@ -14,6 +14,11 @@ class Source {
   isRecovering = false;
   readonly view = { get: (key: string) => this.#entries.get(key), entries: () => this.#entries.values() };
 
+  collect(key: string): string {
+    this.#entries.delete(key);
+    return key;
+  }
+
   put(counter: number, bytes = 1, key = `k${counter}`): string {
     const version = { dot: { actor, counter }, hlc: { wallMs: 1, logical: 0 }, deleted: false };
     const versions = [{ ...version, value: Buffer.alloc(bytes) }];
@@ -64,6 +69,17 @@ describe('a watch', () => {
     const update = await next(updates);
     expect(update.entries).toHaveLength(1);
     expect(update.vector.toString()).toBe(vector(100).toString());
+  });
+
+  test('tells of a key that is gone, also when its reader had not heard of the deletion yet', async () => {
+    const source = new Source();
+    const key = source.put(1);
+    const watch = new Watch(source, VersionVector.EMPTY);
+    const updates = watch.updates(new AbortController().signal);
+    await next(updates);
+    watch.notify([source.put(2, 1, key)]);
+    watch.notify([source.collect(key)]);
+    expect((await next(updates)).entries).toEqual([{ key, versions: [], context: vector(2) }]);
   });
 
   test('who begins anew is told everything, once the region has its own state back, under a vector of its own', async () => {

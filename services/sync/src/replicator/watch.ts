@@ -14,6 +14,7 @@ export interface Watchable {
 }
 
 export interface Update {
+  /** Without versions: nothing is left of the key. */
   readonly entries: readonly Entry[];
   readonly vector: VersionVector;
   /** All that was known when the entries were gathered has been sent. */
@@ -81,7 +82,8 @@ export class Watch {
     const { vector, view } = this.#source;
     // Lists of ended lives first: without them a reader cannot tell what the contexts of the others mean.
     const keys = [...this.#changed].sort((a, b) => rank(a) - rank(b));
-    const entries = keys.map((key) => view.get(key)).filter((entry) => entry !== undefined);
+    // A key that was collected has to be told: its deletion may not have been, and nobody need remember it any more.
+    const entries = keys.map((key) => view.get(key) ?? { key, versions: [], context: vector });
     this.#changed.clear();
     const batches = inBatches(entries);
     const last = batches.pop() ?? [];
