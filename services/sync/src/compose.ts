@@ -12,10 +12,8 @@ import { BlobCollector } from './blobs/blob-collector.ts';
 import { BlobMetrics } from './blobs/blob-metrics.ts';
 import { BlobReplicator } from './blobs/blob-replicator.ts';
 import { BlobStore } from './blobs/blob-store.ts';
-import { OfferedFile } from './catalogue/catalogue-directory.ts';
 import { CatalogueSeeder } from './catalogue/seeder.ts';
 import type { SyncConfig } from './config.ts';
-import { AnnouncedFile } from './conflicts/announced-file.ts';
 import { ConflictEvents } from './conflicts/conflict-events.ts';
 import { History } from './history/history.ts';
 import { BlobMessages } from './inbound/blob-messages.ts';
@@ -25,6 +23,7 @@ import { Refusals } from './inbound/refusals.ts';
 import { ROLL_SERVICE_ALLOW, rollServiceHandlers } from './inbound/roll-service.ts';
 import { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-service.ts';
 import { LogMarkerFile } from './outbound/log-marker.ts';
+import { MapFile } from './outbound/map-file.ts';
 import { NatsBlobSource } from './outbound/nats-blob-source.ts';
 import { NatsPeers } from './outbound/nats-peers.ts';
 import { NatsStateLog } from './outbound/nats-state-log.ts';
@@ -119,7 +118,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     bytesPerSecondMax: config.blobBytesPerSecondMax,
     metrics: new BlobMetrics(telemetry.meter),
   });
-  const offered = new OfferedFile(join(config.stateDirectory, 'offered-models.json'));
+  const offered = new MapFile(join(config.stateDirectory, 'offered-models.json'));
   const readiness = new Readiness({ region, replicator, clock, logger, unreadyAfterMs: config.unreadyAfterMs });
   const awaited = new AwaitedRecords({
     ...{ state: awaitable(replicator), clock, random, isMember: (from: string) => members.others.includes(from) },
@@ -128,7 +127,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   const refusals = new Refusals({ meter: telemetry.meter, clock, logger });
   const following = { bus, replicator, clock, random, logger };
   const history = new History(following);
-  const announced = new AnnouncedFile(join(config.stateDirectory, 'announced-conflicts.json'));
+  const announced = new MapFile(join(config.stateDirectory, 'announced-conflicts.json'));
   const administration: Administration = replicator;
   const [problems, evidence] = [new ModelProblems(clock), new EvidenceDesk()];
   const rolls = new Rolls({ region, members, replicator, clock, random });

@@ -1,9 +1,8 @@
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Manifest, modelDigest, parseManifest } from '@meridian/models';
 import type { Logger } from '@meridian/runtime';
 import { parse } from 'yaml';
-import { z } from 'zod';
 
 /** Of a manifest file; the largest alphabet makes 60 KB. */
 const MANIFEST_CHARS_MAX = 8 * 2 ** 20;
@@ -40,31 +39,4 @@ async function readManifest(path: string, digest: string): Promise<Manifest> {
   if (modelDigest(manifest) !== digest)
     throw new Error(`the manifest has digest ${modelDigest(manifest)}, not ${digest}`);
   return manifest;
-}
-
-const offeredSchema = z.record(z.string(), z.string());
-
-/** What this region offered to the shared state last: digest by name, in one file. A lost file is an empty one. */
-export class OfferedFile {
-  readonly #path: string;
-
-  constructor(path: string) {
-    this.#path = path;
-  }
-
-  async read(): Promise<ReadonlyMap<string, string>> {
-    const text = await readFile(this.#path, 'utf8').catch(() => '{}');
-    try {
-      return new Map(Object.entries(offeredSchema.parse(JSON.parse(text))));
-    } catch {
-      return new Map();
-    }
-  }
-
-  /** Whole or not at all. */
-  async write(offered: ReadonlyMap<string, string>): Promise<void> {
-    const aside = `${this.#path}.new`;
-    await writeFile(aside, JSON.stringify(Object.fromEntries(offered), null, 2));
-    await rename(aside, this.#path);
-  }
 }

@@ -2,15 +2,17 @@ import { blobsOf, type Manifest } from '@meridian/models';
 import { currentValue, parseStateKey } from '@meridian/replica';
 import type { Component, Logger } from '@meridian/runtime';
 import type { BlobStore } from '../blobs/blob-store.ts';
+import type { MapFile } from '../outbound/map-file.ts';
 import type { Replicator } from '../replicator/replicator.ts';
-import { type OfferedFile, readCatalogue } from './catalogue-directory.ts';
+import { readCatalogue } from './catalogue-directory.ts';
 import { modelValue } from './model-record.ts';
 import { seedsOf } from './seeds.ts';
 
 export interface SeederOptions {
   /** Undefined: there is nothing to offer. */
   readonly directory: string | undefined;
-  readonly offered: OfferedFile;
+  /** Digests of the models that this region offered to the shared state last, by name. */
+  readonly offered: MapFile;
   readonly blobs: BlobStore;
   readonly replicator: Pick<Replicator, 'write' | 'entries'>;
   /** Throws when the shared state needs another version under that name. */

@@ -4,15 +4,16 @@ import type { Entry } from '@meridian/replica';
 import type { Clock, Component, Logger, Random } from '@meridian/runtime';
 import { conflictMessage, conflictMessageId } from '../codec/conflict-event.ts';
 import { EntryFollower } from '../outbound/entry-follower.ts';
+import type { MapFile } from '../outbound/map-file.ts';
 import { PublishQueue } from '../outbound/publish-queue.ts';
 import type { Replicator } from '../replicator/replicator.ts';
-import type { AnnouncedFile } from './announced-file.ts';
 import { type ConflictChange, ConflictWatch } from './conflict-watch.ts';
 
 export interface ConflictEventsOptions {
   readonly bus: MessageBus;
   readonly replicator: Pick<Replicator, 'watch'>;
-  readonly announced: AnnouncedFile;
+  /** The open conflicts that were announced: dots by key. If it is lost, all are announced again. */
+  readonly announced: MapFile;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -47,7 +48,7 @@ export class ConflictEvents implements Component {
   }
 
   async start(): Promise<void> {
-    this.#announced = new Map(await this.#options.announced.read());
+    this.#announced = await this.#options.announced.read();
     this.#watch = new ConflictWatch(this.#announced);
     this.#follower.start();
   }
