@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { Failure } from '@meridian/failure';
+import sharp from 'sharp';
+import { result } from '../support/canned-answers.ts';
+import { CliWorld } from '../support/cli-world.ts';
+
+/**
+ * Goal: pictures from the command line are answered, or it says why not.
+ * Method: the command line as a process, real sockets and certificates; a door with canned answers in the place of scheduler
+ * and sync.
+ */
+// Every command is a process of its own, and a busy machine starts one in seconds.
+jest.setTimeout(90_000);
+
+let world: CliWorld;
+
+beforeAll(async () => {
+  world = await CliWorld.prepare();
+});
+afterAll(() => world.remove());
+beforeEach(() => world.reset());
+afterEach(() => world.close());
+
+describe('recognize', () => {
+  test('prints objects, route and times, and draws what it saw', async () => {
+    await world.open();
+    const annotated = join(world.state, 'out.jpg');
+    const { code, out } = await world.meridian('recognize', world.picture, '--annotate', annotated);
+    expect(out).toMatch(
+      /grey\.png\n.*\n.*\n {2}cat +87 % +0,0 – 32,32\n {2}entry beijing, ran in shanghai on w1 · 1 attempt · task t0\n {2}15 ms = queue 1 ms/,
+    );
+    expect(code).toBe(0);
+    expect((await sharp(annotated).metadata()).width).toBe(64);
+  });
+
+  test('several files: each is answered or named, in order, and the code says that one failed', async () => {
+    await world.open();
+    const { code, out, err } = await world.meridian(
+      'recognize',
+      '--json',
+      world.picture,
+      join(world.state, 'gone.png'),
+      world.picture,
+    );
+    expect(
+      out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toMatchObject([
+      { file: world.picture, result: { region: 'shanghai', pictureDigest: 'sha256:' }, versionVector: 'beijing@1=1' },
+      { error: { code: 'NOT_FOUND' } },
+      { result: { recognition: { objects: [{ label: 'cat' }] } } },
+    ]);
+    expect(JSON.parse(err).error.message).toContain('1 of 3');
+    expect(code).toBe(1);
+  });
+
+  test('tries again with the same key after UNAVAILABLE, and shows a refusal in one line', async () => {
+    const keys: string[] = [];
+    world.handlers = {
+      ...world.handlers,
+      recognize: async ({ idempotencyKey, model }) => {
+        keys.push(idempotencyKey);
+        if (model === 'nope') throw new Failure('NOT_FOUND', 'there is no model nope', { reason: 'MODEL_UNKNOWN' });
+        if (keys.length === 1) throw new Failure('UNAVAILABLE', 'restarting');
+        return { result: result(0) };
+      },
+    };
+    await world.open();
+    expect((await world.meridian('recognize', world.picture)).code).toBe(0);
+    expect(new Set(keys).size).toBe(1);
+    expect(keys).toHaveLength(2);
+    expect(await world.meridian('recognize', world.picture, '--model', 'nope')).toEqual({
+      code: 1,
+      out: '',
+      err: 'meridian: there is no model nope\n',
+    });
+  });
+});

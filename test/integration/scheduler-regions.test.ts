@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { RegionHealth } from '@meridian/contracts/region';
+import { type Door, resultsOf, soon, submit } from '../support/scheduler-door.ts';
+import { aPicture, type RunningScheduler, SchedulerWorld, until } from '../support/scheduler-world.ts';
+
+/**
+ * Goal: what schedulers of several regions do together, through their real doors.
+ * Method: brokers in memory, real gRPC with mutual TLS, workers that follow a script.
+ */
+let world: SchedulerWorld;
+let beijing: RunningScheduler;
+let door: Door;
+
+beforeEach(async () => {
+  world = await SchedulerWorld.open();
+  beijing = await world.start('beijing');
+  door = await world.recognition(beijing);
+});
+afterEach(() => world.close());
+
+describe('two regions', () => {
+  test('share the work of a busy one, see each other, and re-place what a silent one held', async () => {
+    const shanghai = await world.start('shanghai');
+    const near = await world.worker('beijing', 'w1', [beijing]);
+    const far = await world.worker('shanghai', 'w2', [beijing, shanghai]);
+    const regions = await world.regions(beijing);
+    await until(async () => {
+      const { regions: views } = await regions.listRegions({});
+      return views.every(({ health, workers }) => health === RegionHealth.UP && workers > 0);
+    });
+    near.answer = () => undefined;
+    far.answer = () => undefined;
+    const jobId = await submit(door, 'k', 60);
+    await until(() => near.held > 0 && far.held > 0);
+    far.pulls = false;
+    world.broker.setReachable('beijing', 'shanghai', false);
+    far.cut('beijing');
+    near.answer = (self, key) => self.succeed(key);
+    for (const key of near.heldKeys) near.succeed(key);
+    const results = await resultsOf(door, jobId);
+    expect(results).toHaveLength(60);
+    expect(results.some(({ attempts }) => attempts > 1)).toBe(true);
+    await until(async () => {
+      const { regions: views } = await regions.listRegions({});
+      return views.find(({ name }) => name === 'shanghai')?.health === RegionHealth.DOWN;
+    });
+  });
+
+  test('respect the residency rule', async () => {
+    const shanghai = await world.start('shanghai');
+    await world.worker('beijing', 'w1', [beijing]);
+    await world.worker('shanghai', 'w2', [beijing, shanghai]);
+    const { result } = await door.recognize({ picture: aPicture(1), residency: { zones: ['zone-shanghai'] } }, soon);
+    expect(result).toMatchObject({ entryRegion: 'beijing', region: 'shanghai', worker: 'w2' });
+  });
+
+  test('show the trace of a task, every attempt with its region and end', async () => {
+    const shanghai = await world.start('shanghai');
+    const first = await world.worker('beijing', 'w1', [beijing]);
+    first.answer = () => undefined;
+    await world.worker('shanghai', 'w2', [beijing, shanghai]);
+    const jobId = await submit(door, 'k', 1);
+    await until(() => first.held > 0);
+    await first.kill();
+    const [result] = await resultsOf(door, jobId);
+    const regions = await world.regions(shanghai);
+    const taskId = result?.taskId ?? '';
+    const { spans, unreachableRegions } = await regions.getTrace({ key: { case: 'taskId', value: taskId } });
+    expect(unreachableRegions).toEqual([]);
+    const attempts = spans.filter(({ name }) => name === 'attempt').map(({ attributes }) => attributes);
+    expect(attempts.map((one) => [one['meridian.region'], one['meridian.reason']])).toEqual([
+      ['beijing', 'worker-lost'],
+      ['shanghai', 'result'],
+    ]);
+    expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+    expect(spans.some(({ name }) => name === 'task')).toBe(true);
+  });
+});
