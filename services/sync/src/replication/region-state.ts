@@ -96,8 +96,8 @@ export class RegionState {
     const { generation } = log.meta;
     this.peers = new Peers({ region, random, fetchIntervalMs, fetchBytesMax, generation });
     this.peers.update(this.membership.peers);
-    // A log that has seen something, of which every key is gone by now, was not lost.
-    const isEmpty = log.entries.length === 0 && log.vector.size === 0;
+    // A log that has seen something, of which every key is gone by now, was not lost, though it may not be trusted.
+    const isEmpty = log.entries.length === 0 && log.vector.size === 0 && log.meta.distrustedUntil === 0;
     this.isRecovering = options.hadLog && isEmpty && this.membership.peers.length > 0;
     this.owesResync = this.isRecovering || !log.isComplete;
     if (!log.isComplete) this.#noteDamage();
