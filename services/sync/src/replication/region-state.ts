@@ -143,7 +143,7 @@ export class RegionState {
   get sources(): UpkeepSources {
     const { region, view, clock, membership, ended, mayCloseHoles } = this;
     const own = clock.lineage.actor === undefined ? [] : [clock.lineage.actor];
-    // A region that was removed answers no more: its last word would stand for ever.
+    // A region that is no peer any more is not asked again: what it had heard is no news.
     const heard = membership.peers.flatMap((peer) => this.heardActors.get(peer) ?? []);
     const living = new Set([...own, ...heard]);
     return { region, view, clock, membership, ended, mayCloseHoles, living };
