@@ -87,7 +87,7 @@ export class RegionState {
     this.metaSequence = log.metaSequence;
     this.hlc = new HybridLogicalClock(() => this.now.wallMs, { driftMaxMs, last: log.last });
     this.membership = new Membership(region, members);
-    this.view = new View((dot) => this.membership.isVoid(dot));
+    this.view = new View({ isVoid: (dot) => this.membership.isVoid(dot), isOver: (dot) => this.ended.isOver(dot) });
     for (const { entry } of log.entries) this.#learn(entry);
     this.#clock = NodeClock.starting(region, this.ended.inward(log.vector));
     this.view.clock = this.#clock.vector;
