@@ -95,7 +95,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   const { bus, members, regions, onFatal } = doors;
   const replicator = new Replicator({
     ...{ region, members, clock, random, logger },
-    log: new NatsStateLog(bus, logger),
+    log: new NatsStateLog(bus, { logger, random }),
     peers: new NatsPeers(bus),
     metrics: new SyncMetrics(telemetry.meter),
     fetchIntervalMs: config.fetchIntervalMs,

@@ -65,7 +65,7 @@ describe('what is encoded reads back the same', () => {
     const lineage = { actor: undefined, counter: 0 };
     fc.assert(
       fc.property(vector, vector, fc.nat(), (clock, collected, generation) => {
-        const meta = { collected, generation, distrustedUntil: 17 };
+        const meta = { collected, generation, distrustedUntil: 17, identity: 'f'.repeat(16) };
         const record = { key: META_KEY, meta, lineage, clock, last: { wallMs: 5, logical: 7 } };
         const bytes = toBinary(LogRecordSchema, create(LogRecordSchema, encodeLogRecord(record)));
         expect(plain(decodeLogRecord(fromBinary(LogRecordSchema, bytes)))).toBe(plain(record));

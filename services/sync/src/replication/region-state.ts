@@ -39,6 +39,8 @@ export interface RegionStateOptions {
   readonly driftMaxMs: number;
   /** The region's folder says that the log had records once: an empty one was lost. */
   readonly hadLog: boolean;
+  /** That was another log: what this one has since is not all. */
+  readonly isReplaced?: boolean;
 }
 
 /**
@@ -98,7 +100,8 @@ export class RegionState {
     this.peers.update(this.membership.peers);
     // A log that has seen something, of which every key is gone by now, was not lost, though it may not be trusted.
     const isEmpty = log.entries.length === 0 && log.vector.size === 0 && log.meta.distrustedUntil === 0;
-    this.isRecovering = options.hadLog && isEmpty && this.membership.peers.length > 0;
+    const isLost = isEmpty || options.isReplaced === true;
+    this.isRecovering = options.hadLog && isLost && this.membership.peers.length > 0;
     this.owesResync = this.isRecovering || !log.isComplete;
     if (!log.isComplete) this.#noteDamage();
     this.#undo(log);

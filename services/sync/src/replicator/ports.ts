@@ -10,11 +10,17 @@ import type {
 
 /** The region's durable log: the last record of every key. */
 export interface StateLog {
-  /** `isComplete`: every stored record could be read. @throws Failure UNAVAILABLE, to be tried again. */
-  recover(): Promise<{ readonly records: readonly StoredRecord[]; readonly isComplete: boolean }>;
+  /** @throws Failure UNAVAILABLE, to be tried again. */
+  recover(): Promise<LogContent>;
+  /**
+   * Whether it is still the log that was recovered. The other methods ask that themselves before they change anything.
+   * @throws Failure FAILED_PRECONDITION / LOG_REPLACED when its store was lost; UNAVAILABLE, to be tried again.
+   */
+  verify(): Promise<void>;
   /**
    * Stores the record if the key's last message is the expected one. Sending it again with the same id is harmless.
-   * @throws Failure ABORTED / WRONG_SEQUENCE; any retryable one leaves open whether it was stored.
+   * @throws Failure ABORTED / WRONG_SEQUENCE, FAILED_PRECONDITION / LOG_REPLACED; any retryable one leaves open whether it
+   *   was stored.
    */
   append(record: LogRecord, options: AppendOptions): Promise<Appended>;
   /**
@@ -30,6 +36,14 @@ export interface StateLog {
   clear(): Promise<void>;
   /** @throws Failure DATA_LOSS when it cannot be read. */
   last(key: string): Promise<StoredRecord | undefined>;
+}
+
+export interface LogContent {
+  readonly records: readonly StoredRecord[];
+  /** Every stored record could be read. */
+  readonly isComplete: boolean;
+  /** Of the store: one that was lost and made anew has another. */
+  readonly identity: string;
 }
 
 export interface AppendOptions {
@@ -53,8 +67,9 @@ export interface Peers {
   publishHead(head: Head): void;
 }
 
-/** Beside the log, on another disk if there is one: whether the log ever had records. An empty log is lost, or new. */
+/** Beside the log, on another disk if there is one: which log it was that had all of the region's records. */
 export interface LogMarker {
-  isSet(): Promise<boolean>;
-  set(): Promise<void>;
+  /** Undefined: there was none. Empty: one whose identity was not noted, by a release before. */
+  get(): Promise<string | undefined>;
+  set(identity: string): Promise<void>;
 }

@@ -37,7 +37,7 @@ export interface ReplicatorOptions {
   readonly fetchIntervalMs: number;
   readonly driftMaxMs: number;
   readonly headIntervalMs: number;
-  /** Beside the log: whether it ever had records. */
+  /** Beside the log: which one had all records. */
   readonly marker: LogMarker;
   /** The state log is not ours any more: the process must end. */
   readonly onFatal: (failure: Failure) => void;
@@ -94,9 +94,12 @@ export class Replicator implements Component {
 
   async #boot(): Promise<void> {
     const { region, members, random, fetchIntervalMs, headIntervalMs, driftMaxMs, logger, metrics } = this.#options;
-    const { records, isComplete } = await this.#keeper.recover();
+    const { records, isComplete, hadLog, isReplaced } = await this.#keeper.recover();
+    if (isReplaced) {
+      metrics.alarm('LOG_LOST', region);
+      logger.error({ records: records.length }, 'the store of the state log was lost; getting all back from the peers');
+    }
     const log = recoverLog(records, isComplete);
-    const hadLog = await this.#keeper.hadRecords();
     if (!isComplete) {
       metrics.alarm('LOG_DAMAGED', region);
       logger.error(
@@ -105,15 +108,20 @@ export class Replicator implements Component {
       );
     }
     const intervals = { fetchIntervalMs, headIntervalMs };
-    const machine = new StateMachine({ region, members, random, ...intervals, driftMaxMs, hadLog }, log, this.#now());
+    const machine = new StateMachine(
+      { region, members, random, ...intervals, driftMaxMs, hadLog, isReplaced },
+      log,
+      this.#now(),
+    );
     this.#machine = machine;
-    if (records.length > 0) await this.#keeper.mark();
+    if (!machine.isRecovering) await this.#keeper.mark();
     const { isRecovering, liveVector } = machine;
     logger.info({ entries: records.length, vector: liveVector.toString(), isRecovering }, 'state rebuilt from the log');
   }
 
   /** Asks every peer now: at the start, once their questions can be answered here, and when links may be back. */
   connect(): void {
+    void this.#keeper.verify();
     this.#step({ kind: 'connected' });
     if (this.#tick === undefined) this.#scheduleTick();
   }
@@ -138,7 +146,7 @@ export class Replicator implements Component {
     this.#stopped.abort(failure);
     this.#tick?.cancel();
     this.#writes.refuseAll(failure);
-    return Promise.resolve();
+    return this.#keeper.idle();
   }
 
   /** As it travels. Empty until the log has been read. */
@@ -297,12 +305,14 @@ export class Replicator implements Component {
 
   #step(...inputs: readonly Input[]): void {
     if (this.#stopped.signal.aborted) return;
+    const machine = this.#running;
     const appends: Append[] = [];
-    for (const output of this.#running.step(inputs, this.#now()))
+    for (const output of machine.step(inputs, this.#now()))
       if (output.kind === 'append') appends.push(output);
       else this.#do(output);
     for (let at = 0; at < appends.length; at += RUN_RECORDS_MAX)
       void this.#append(appends.slice(at, at + RUN_RECORDS_MAX));
+    if (!this.#keeper.isMarked && !machine.isRecovering) void this.#keeper.mark();
   }
 
   #do(output: Exclude<Output, { kind: 'append' }>): void {
@@ -338,7 +348,6 @@ export class Replicator implements Component {
       inputs.push({ kind: 'appended', id, sequence: appended.sequence });
     }
     if (inputs.length === 0) return;
-    void this.#keeper.mark();
     this.#step(...inputs);
   }
 
