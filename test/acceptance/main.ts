@@ -2,12 +2,14 @@ import { bigJob } from './big-job.ts';
 import { garbage } from './garbage.ts';
 import type { Scenario } from './scenario.ts';
 import { cutOffRestarts, starts } from './starts.ts';
+import { state } from './state.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'big-job': bigJob,
   'cut-off-restarts': cutOffRestarts,
   garbage,
   starts,
+  state,
 };
 
 const only = process.argv[2] ?? '';
