@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { type AliasView, type RegionRoll, RollPhase, RollService, RollState } from '@meridian/contracts/roll';
 import { StateService } from '@meridian/contracts/state';
 import { createClient, type RpcClient } from '@meridian/rpc';
+import sharp from 'sharp';
 import type { RunningSystem } from '../support/local-system.ts';
 import { until } from '../support/region-brokers.ts';
 import { type ModelVersion, turnsOf, wrongAnswers } from './answers.ts';
@@ -13,6 +13,7 @@ export type Region = (typeof REGIONS)[number];
 
 const ALIAS = 'detector';
 const PHOTOGRAPH = 'astronaut';
+const PICTURE_PIXELS = 320;
 const WAIT_MS = 90_000;
 
 export interface RollOrder {
@@ -45,8 +46,7 @@ export class Trial {
 
   /** @param running with an auditor and all three regions */
   static async open(running: RunningSystem): Promise<Trial> {
-    const photograph = running.provisioned.samples.find(({ file }) => file.startsWith(PHOTOGRAPH));
-    const request = { picture: await readFile(photograph?.path ?? ''), model: ALIAS };
+    const request = { picture: await photograph(running), model: ALIAS };
     const rolls = new Map<Region, RpcClient<typeof RollService>>();
     const traffic = new Map<Region, Traffic>();
     for (const region of REGIONS) {
@@ -84,7 +84,11 @@ export class Trial {
 
   async alias({ name }: ModelVersion): Promise<void> {
     await this.#rolls.get('beijing')?.createAlias({ alias: ALIAS, model: name });
-    await this.everywhere((view) => view.record?.new?.model === name, `the alias means ${name}`);
+    for (const rolls of this.#rolls.values())
+      await until(async () => {
+        const { aliases } = await rolls.listAliases({});
+        return aliases.some(({ record }) => record?.new?.model === name) || 'the alias is not known everywhere';
+      });
   }
 
   /** @returns its id */
@@ -175,6 +179,15 @@ export class Trial {
     const answers = all.flatMap((traffic) => traffic.answers);
     return [...all.flatMap(({ failures }) => failures), ...wrongAnswers(answers, this.#tap.claims, this.versions)];
   }
+}
+
+/** A person, small: what is looked at is who answers, not how fast pictures are decoded. */
+function photograph({ provisioned }: RunningSystem): Promise<Buffer> {
+  const sample = provisioned.samples.find(({ file }) => file.startsWith(PHOTOGRAPH));
+  return sharp(sample?.path ?? '')
+    .resize(PICTURE_PIXELS)
+    .jpeg()
+    .toBuffer();
 }
 
 function describe({ phase, serves }: RegionRoll): string {
