@@ -27,6 +27,8 @@ export interface RollOrder {
 /** An alias in three regions of a real system, with clients at each door, and everything seen that is needed to judge. */
 export class Trial {
   readonly running: RunningSystem;
+  /** What every client sends. */
+  readonly picture: Uint8Array;
   readonly versions: ModelVersion[] = [];
   readonly #tap: ClaimTap;
   readonly #rolls: ReadonlyMap<Region, RpcClient<typeof RollService>>;
@@ -34,11 +36,13 @@ export class Trial {
 
   private constructor(
     running: RunningSystem,
+    picture: Uint8Array,
     tap: ClaimTap,
     rolls: ReadonlyMap<Region, RpcClient<typeof RollService>>,
     traffic: ReadonlyMap<Region, Traffic>,
   ) {
     this.running = running;
+    this.picture = picture;
     this.#tap = tap;
     this.#rolls = rolls;
     this.#traffic = traffic;
@@ -46,14 +50,14 @@ export class Trial {
 
   /** @param running with an auditor and all three regions */
   static async open(running: RunningSystem): Promise<Trial> {
-    const request = { picture: await photograph(running), model: ALIAS };
+    const picture = await photograph(running);
     const rolls = new Map<Region, RpcClient<typeof RollService>>();
     const traffic = new Map<Region, Traffic>();
     for (const region of REGIONS) {
       rolls.set(region, createClient(RollService, await running.syncChannel(region)));
-      traffic.set(region, new Traffic(region, await running.channel(region), request));
+      traffic.set(region, new Traffic(region, await running.channel(region), { picture, model: ALIAS }));
     }
-    return new Trial(running, await ClaimTap.start(running.system), rolls, traffic);
+    return new Trial(running, picture, await ClaimTap.start(running.system), rolls, traffic);
   }
 
   async close(): Promise<void> {
@@ -133,13 +137,17 @@ export class Trial {
     }, WAIT_MS);
   }
 
-  async everywhere(holds: (view: AliasView) => boolean, what: string): Promise<void> {
-    for (const region of REGIONS)
-      await until(async () => {
-        const view = await this.view(region);
-        const rows = view.regions.map((row) => `${row.region}: ${describe(row)}`);
-        return holds(view) || `not so in ${region}: ${what}; ${nameOf(RollState, view.state)}\n${rows.join('\n')}`;
-      }, WAIT_MS);
+  async everywhere(condition: (view: AliasView) => boolean, what: string): Promise<void> {
+    for (const region of REGIONS) await this.holds(region, condition, what);
+  }
+
+  async holds(region: Region, condition: (view: AliasView) => boolean, what: string): Promise<void> {
+    await until(async () => {
+      const view = await this.view(region);
+      const rows = view.regions.map((row) => `${row.region}: ${describe(row)}`);
+      const state = nameOf(RollState, view.state);
+      return condition(view) || `not so in ${region}: ${what}; ${state}\n${rows.join('\n')}`;
+    }, WAIT_MS);
   }
 
   /** Resolves with the next answer of this model at the door. */

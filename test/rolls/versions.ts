@@ -15,6 +15,10 @@ const ADD_TIMEOUT_MS = 60_000;
 export interface Variation {
   /** Other weights, uploaded with it. */
   readonly weights?: Uint8Array;
+  /** By so many places: what it finds gets the name of something else. */
+  readonly labelsShifted?: number;
+  /** A picture in which it must find the label, to be served. */
+  readonly golden?: { readonly picture: Uint8Array; readonly label: string };
 }
 
 /** The catalogue's manifest of a model, as the installed one says it. */
@@ -37,26 +41,30 @@ export async function addVersion(
   region: string,
   of: Manifest,
   name: string,
-  { weights }: Variation = {},
+  { weights, labelsShifted = 0, golden }: Variation = {},
 ): Promise<ModelVersion> {
-  const labels = of.labels.map((label) => `${name}: ${label}`);
+  const named = of.labels.map((label) => `${name}: ${label}`);
+  const labels = [...named.slice(labelsShifted), ...named.slice(0, labelsShifted)];
   const part = of.parts.model;
   if (part === undefined) throw new RangeError(`${of.name} has several parts`);
-  const model = weights === undefined ? part : { ...part, digest: digestOf(weights), bytes: weights.length };
-  const manifest = parseManifest({ ...of, name, labels, parts: { model } });
+  const model = weights === undefined ? part : { ...part, ...blobOf(weights) };
+  const picture = golden && { file: 'golden.jpg', ...blobOf(golden.picture), expect: [{ label: golden.label }] };
+  const manifest = parseManifest({ ...of, name, labels, parts: { model }, ...(picture && { golden: [picture] }) });
   const client = createClient(StateService, await running.syncChannel(region));
-  await client.addModel(uploadOf(manifest, weights), { timeoutMs: ADD_TIMEOUT_MS });
+  const blobs = [weights, golden?.picture].filter((bytes) => bytes !== undefined);
+  await client.addModel(uploadOf(manifest, blobs), { timeoutMs: ADD_TIMEOUT_MS });
   return { name, digest: modelDigest(manifest), labels: new Set(labels) };
 }
 
-async function* uploadOf(manifest: Manifest, weights: Uint8Array | undefined) {
+async function* uploadOf(manifest: Manifest, blobs: readonly Uint8Array[]) {
   yield { part: { case: 'manifest', value: canonicalJson(manifest) } } as const;
-  if (weights === undefined) return;
-  yield { part: { case: 'start', value: { digest: digestOf(weights) } } } as const;
-  for (let at = 0; at < weights.length; at += CHUNK_BYTES)
-    yield { part: { case: 'chunk', value: weights.subarray(at, at + CHUNK_BYTES) } } as const;
+  for (const bytes of blobs) {
+    yield { part: { case: 'start', value: { digest: blobOf(bytes).digest } } } as const;
+    for (let at = 0; at < bytes.length; at += CHUNK_BYTES)
+      yield { part: { case: 'chunk', value: bytes.subarray(at, at + CHUNK_BYTES) } } as const;
+  }
 }
 
-function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+function blobOf(bytes: Uint8Array): { readonly digest: string; readonly bytes: number } {
+  return { digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`, bytes: bytes.length };
 }
