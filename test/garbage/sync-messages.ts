@@ -6,6 +6,7 @@ import { Emitter } from '@meridian/messaging';
 import { type Entry, modelKey, readyKey } from '@meridian/replica';
 import { systemClock } from '@meridian/runtime';
 import {
+  decodeBlobAsk,
   decodeDelta,
   decodeFetchAnswer,
   decodeFetchRequest,
@@ -53,9 +54,10 @@ function entryOf(key: string, context: VersionVector, ...values: (string | undef
   return { key, versions, context };
 }
 
+const DIGEST = `sha256:${'ab'.repeat(32)}`;
 const ENTRIES = [
   entryOf(modelKey('centernet-320'), vectorOf(7, 8, 9), '{"name":"centernet-320"}', 'other', undefined),
-  entryOf(readyKey('shanghai', `sha256:${'ab'.repeat(32)}`), vectorOf(3), 'ready'),
+  entryOf(readyKey('shanghai', DIGEST), vectorOf(3), 'ready'),
   entryOf('config/alpha', vectorOf(1, 2), undefined),
 ];
 const delta = { generation: 0, entries: ENTRIES, from: vectorOf(5, 5, 5), to: vectorOf(5, 5, 9), lists: vectorOf(2) };
@@ -135,6 +137,23 @@ export const SYNC_KINDS: readonly SyncKind[] = [
     ...{ type: 'meridian.state.version.v1', source: 'beijing', decode: decodeSeen },
     subject: subject('history', { origin: 'beijing', key: 'config/alpha' }),
     samples: (ENTRIES[0] as Entry).versions.map((version) => encodeSeen('config/alpha', version)),
+  }),
+  kind({
+    ...{ type: 'meridian.blob.ask.v1', source: 'shanghai', subject: subject('blobChunk', { target: 'beijing' }) },
+    decode: decodeBlobAsk,
+    samples: [
+      { digest: DIGEST, offset: 0n, maxBytes: 65_536 },
+      { digest: DIGEST, offset: 2n ** 40n, maxBytes: 1 },
+    ],
+  }),
+  kind<'meridian.blob.chunk.v1'>({
+    ...{ type: 'meridian.blob.chunk.v1', source: 'shanghai', subject: subject('blobChunk', { target: 'shanghai' }) },
+    // Any bytes may be a chunk: whether they are the right ones is seen by the digest of the whole.
+    ...{ isAnswer: true, decode: ({ totalBytes }) => totalBytes },
+    samples: [
+      { chunk: Buffer.alloc(2_000, 'weights'), totalBytes: 2_000n },
+      { chunk: new Uint8Array(0), totalBytes: 0n },
+    ],
   }),
 ];
 

@@ -134,7 +134,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     new SpanShipper({ bus, telemetry, clock }),
     folder(config.stateDirectory),
     blobs,
-    new BlobMessages({ bus, store: blobs, members }),
+    new BlobMessages({ bus, store: blobs, members, refusals }),
     replicator,
     new PeerMessages({ bus, replicator, peerWaitMs: config.peerWaitMs, refusals }),
     new CatalogueSeeder({

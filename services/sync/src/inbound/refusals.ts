@@ -19,12 +19,12 @@ export class Refusals {
     this.#logger = logger;
     this.#limiter = new LogLimiter(clock);
     this.#refused = meter.createCounter('meridian.sync.refused', {
-      description: 'Messages of peers that the replication could not take, by kind and reason',
+      description: 'Messages of peers that were valid events and could not be taken, by kind and reason',
     });
   }
 
   /** @param kind of the message, from a closed set */
-  add(kind: 'delta' | 'head' | 'fetch', peer: string, thrown: unknown): void {
+  add(kind: 'delta' | 'head' | 'fetch' | 'blob', peer: string, thrown: unknown): void {
     const { reason, message } = Failure.from(thrown);
     this.#refused.add(1, { [attributeNames.subject]: kind, [attributeNames.reason]: reason });
     const admitted = this.#limiter.admit(`${kind} ${reason}`);
