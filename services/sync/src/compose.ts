@@ -148,7 +148,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     history,
     new RollDriver({
       ...{ region, replicator, problems, evidence, blobs, clock, logger },
-      heardAt: (peer) => replicator.headsOf(peer),
+      knownAt: (peer) => replicator.timesCaughtUpWith(peer),
       leaseMinMs: LEASE_HEADS * config.headIntervalMs,
     }),
   ];

@@ -169,9 +169,9 @@ export class Replicator implements Component {
     return seen.dominates(machine.inward(vector));
   }
 
-  /** Heartbeats of a region so far, in this life of the process: who still speaks has a count that grows. */
-  headsOf(region: string): number {
-    return this.#running.headsOf(region);
+  /** How often everything that a region had said was here, in this life of the process: grows while both hear each other. */
+  timesCaughtUpWith(region: string): number {
+    return this.#running.timesCaughtUpWith(region);
   }
 
   /** Keys with concurrent versions that differ. */
