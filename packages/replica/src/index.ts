@@ -60,6 +60,7 @@ export {
   configKey,
   epochsKey,
   isConfigName,
+  isStateKey,
   MODEL_PREFIX,
   memberKey,
   modelKey,

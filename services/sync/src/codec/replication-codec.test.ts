@@ -148,6 +148,13 @@ describe('what no region sends is refused', () => {
       'a key of the log itself',
       create(DeltaSchema, encodeDelta({ ...delta, entries: [{ ...one, key: '~meta' }] })).block,
     ],
+    ...['*', '.'.repeat(67), 'x'.repeat(201)].map(
+      (key) =>
+        [
+          `a key that no subject can have: ${key.slice(0, 3)}`,
+          create(DeltaSchema, encodeDelta({ ...delta, entries: [{ ...one, key }] })).block,
+        ] as const,
+    ),
     ['no key', create(DeltaSchema, encodeDelta({ ...delta, entries: [{ ...one, key: '' }] })).block],
     ['a counter of zero', { ...block(), firstCounter: 0n }],
   ])('%s', (what, changed) => {
