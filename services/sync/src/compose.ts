@@ -81,6 +81,7 @@ export interface Assembly {
   readonly awaited: AwaitedRecords;
   readonly history: History;
   readonly administration: Administration;
+  readonly refusals: Refusals;
   readonly problems: ModelProblems;
   readonly rolls: Rolls;
   readonly evidence: EvidenceDesk;
@@ -153,7 +154,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     }),
   ];
   const models = { blobs, blobReplicator, readiness, problems, rolls, evidence };
-  return { replicator, ...models, awaited, history, administration, regions, components };
+  return { replicator, ...models, awaited, history, administration, refusals, regions, components };
 }
 
 /** The gRPC door. It opens last: health can only be asked for once the view is there. */

@@ -18,6 +18,7 @@ import type {
 import { recoverLog } from '../replication/state-log.ts';
 import { StateMachine } from '../replication/state-machine.ts';
 import type { RegionSyncStatus } from '../replication/status.ts';
+import { Alarms } from './alarms.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { LogWriter } from './log-writer.ts';
 import type { SyncMetrics } from './metrics.ts';
@@ -69,6 +70,7 @@ export class Replicator implements Component {
   readonly #listeners = new Set<(keys: readonly string[]) => void>();
   #machine: StateMachine | undefined;
   readonly #writer: LogWriter;
+  readonly #alarms: Alarms;
   readonly #keeper: LogKeeper;
   #ids = 0;
   #tick: Timer | undefined;
@@ -79,6 +81,7 @@ export class Replicator implements Component {
     this.#options = options;
     this.#writes = new PendingWrites(options.clock);
     this.#writer = new LogWriter(options);
+    this.#alarms = new Alarms(options);
     this.#keeper = new LogKeeper(options, this.#stopped.signal);
   }
 
@@ -316,7 +319,7 @@ export class Replicator implements Component {
   }
 
   #do(output: Exclude<Output, { kind: 'append' }>): void {
-    const { peers, metrics, logger } = this.#options;
+    const { peers, metrics } = this.#options;
     if (output.kind === 'forget') void this.#forget(output.id, output.key, output.sequence);
     else if (output.kind === 'fetch') void this.#fetch(output.peer, output.request);
     else if (output.kind === 'head') peers.publishHead(output.head);
@@ -327,10 +330,7 @@ export class Replicator implements Component {
     else if (output.kind === 'refused') this.#writes.refused(output.id, output.failure);
     else if (output.kind === 'changed') this.#tell(output.keys);
     else if (output.kind === 'event') metrics.event(output.event, output.peer);
-    else {
-      metrics.alarm(output.reason, output.peer);
-      logger.error({ reason: output.reason, peer: output.peer, detail: output.detail }, 'replication alarm');
-    }
+    else this.#alarms.raise(output.reason, output.peer, output.detail);
   }
 
   #tell(keys: readonly string[]): void {
