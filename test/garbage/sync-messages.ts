@@ -159,18 +159,26 @@ export const SYNC_KINDS: readonly SyncKind[] = [
 
 /** Good messages of the kind, each with the envelope of a real emitter. */
 export function goodMessages(one: SyncKind): WireMessage[] {
+  const speak = speaker(one.source);
+  return one.samples.map((sample) => speak(one.subject, one.type, sample as never));
+}
+
+/** Says something as the sync service of a region does, whatever it is. */
+export type Speaker = <T extends EventType>(
+  on: string,
+  type: T,
+  data: MessageInitShape<(typeof EVENT_TYPES)[T]>,
+) => WireMessage;
+
+export function speaker(region: string): Speaker {
   const emitter = new Emitter({
-    ...{ region: one.source, service: 'sync', replica: '1', incarnation: 'i1', clock: systemClock },
+    ...{ region, service: 'sync', replica: '1', incarnation: 'i1', clock: systemClock },
     hlc: new HybridLogicalClock(() => systemClock.nowMs(), { driftMaxMs: 1_000 }),
     knowledge: () => vectorOf(7, 8, 9),
   });
-  return one.samples.map((sample) => {
-    const schema: GenMessage<never> = EVENT_TYPES[one.type] as never;
-    const envelope = emitter.envelope({ type: one.type, data: sample as never });
-    return {
-      subject: one.subject,
-      headers: encodeEnvelope(envelope),
-      data: toBinary(schema, create(schema, sample as never)),
-    };
-  });
+  return (on, type, data) => {
+    const schema: GenMessage<never> = EVENT_TYPES[type] as never;
+    const envelope = emitter.envelope({ type, data: data as never });
+    return { subject: on, headers: encodeEnvelope(envelope), data: toBinary(schema, create(schema, data as never)) };
+  };
 }

@@ -34,14 +34,23 @@ export class Target {
   readonly #brokers: RegionBrokers;
   readonly #metricsPort: number;
 
-  private constructor(brokers: RegionBrokers, sync: SyncProcess, mad: NatsConnection, metricsPort: number) {
+  readonly #models: number;
+
+  private constructor(
+    brokers: RegionBrokers,
+    sync: SyncProcess,
+    mad: NatsConnection,
+    { metricsPort, models }: { readonly metricsPort: number; readonly models: number },
+  ) {
     this.#brokers = brokers;
+    this.#models = models;
     this.sync = sync;
     this.mad = mad;
     this.#metricsPort = metricsPort;
   }
 
-  static async open(directory: string): Promise<Target> {
+  /** @param models what an operator adds to its state first */
+  static async open(directory: string, models: readonly string[] = ['small', 'large']): Promise<Target> {
     const brokers = await startRegionBrokers({ directory, regions: ['beijing', 'shanghai'], links: false });
     await createStreams(brokers, 'beijing');
     const metricsPort = await freePort();
@@ -51,9 +60,9 @@ export class Target {
     };
     const sync = new SyncProcess(brokers, { region: 'beijing', directory, environment });
     await sync.start();
-    for (const name of ['small', 'large']) await sync.client('operator').addModel(upload(name), { timeoutMs: 10_000 });
+    for (const name of models) await sync.client('operator').addModel(upload(name), { timeoutMs: 10_000 });
     const { connection } = await connectRaw(brokers.of('shanghai'), 'sync');
-    return new Target(brokers, sync, connection, metricsPort);
+    return new Target(brokers, sync, connection, { metricsPort, models: models.length });
   }
 
   async close(): Promise<void> {
@@ -68,7 +77,7 @@ export class Target {
     const watch = this.sync.client('scheduler').watch({}, { timeoutMs: 5_000 });
     for await (const { entries, versionVector, caughtUp } of watch) {
       const all = entries.map((entry) => Buffer.from(toBinary(EntrySchema, entry)).toString('hex'));
-      if (caughtUp && all.length >= 2) return JSON.stringify([versionVector, all.sort()]);
+      if (caughtUp && all.length >= this.#models) return JSON.stringify([versionVector, all.sort()]);
     }
     throw new Error('the watch ended');
   }
