@@ -3,7 +3,7 @@ import { toBinary } from '@bufbuild/protobuf';
 import { subject } from '@meridian/contracts';
 import { EntrySchema } from '@meridian/contracts/state';
 import { freePort } from '@meridian/local';
-import { canonicalJson, parseManifest } from '@meridian/models';
+import { canonicalJson, type Manifest, parseManifest } from '@meridian/models';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { connectRaw } from '../support/raw-nats.ts';
 import { type RegionBrokers, startRegionBrokers, until } from '../support/region-brokers.ts';
@@ -26,6 +26,7 @@ const FLUSH_EVERY = 200;
 /** More that is under way would make the broker drop some of it. */
 const COUNT_EVERY = 5_000;
 const COUNT_TIMEOUT_MS = 60_000;
+const LOG_SHOWN_CHARS = 4_000;
 
 /** Beijing's real sync service behind its real broker, and a sync service of shanghai that has gone mad. */
 export class Target {
@@ -124,23 +125,28 @@ export class Target {
   async #counts(wanted: number): Promise<void> {
     await until(async () => {
       const refused = await this.refused();
-      return refused >= wanted || `${refused} of ${wanted} are counted`;
+      return refused >= wanted || `${refused} of ${wanted} are counted; ${this.sync.log.slice(-LOG_SHOWN_CHARS)}`;
     }, COUNT_TIMEOUT_MS);
   }
 }
 
-async function* upload(name: string) {
-  const weights = Buffer.from(`weights of ${name}`);
+/** A model of which the weights are these. */
+export function modelOf(name: string, weights: Uint8Array): Manifest {
   const digest = `sha256:${createHash('sha256').update(weights).digest('hex')}`;
   const input = { name: 'x', width: 224, height: 224, fit: 'stretch', layout: 'NCHW', type: 'float32' };
-  const manifest = parseManifest({
+  return parseManifest({
     ...{ name, licence: 'MIT', source: 'https://example.org', task: 'classification' },
     parts: { model: { file: 'model.onnx', digest, bytes: weights.length, input } },
     decoder: { kind: 'classifier', output: 'y', activation: 'none' },
     labels: ['cat'],
   });
+}
+
+async function* upload(name: string) {
+  const weights = Buffer.from(`weights of ${name}`);
+  const manifest = modelOf(name, weights);
   yield { part: { case: 'manifest', value: canonicalJson(manifest) } } as const;
-  yield { part: { case: 'start', value: { digest } } } as const;
+  yield { part: { case: 'start', value: { digest: manifest.parts.model?.digest ?? '' } } } as const;
   yield { part: { case: 'chunk', value: weights } } as const;
 }
 

@@ -1,11 +1,18 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { actorId, VersionVector } from '@meridian/causality';
 import { EVENT_TYPES, type EventType, SUBJECTS, subject } from '@meridian/contracts';
+import { ModelRecordSchema } from '@meridian/contracts/state';
+import { canonicalJson, type Manifest, modelDigest } from '@meridian/models';
+import { modelKey } from '@meridian/replica';
+import { systemClock } from '@meridian/runtime';
+import { encodeDelta } from '@meridian/sync';
 import { flood, Gate, garbage } from '../garbage/flood.ts';
-import { goodMessages, SYNC_KINDS } from '../garbage/sync-messages.ts';
-import { publish, Target } from '../garbage/target.ts';
+import { goodMessages, SYNC_KINDS, speaker } from '../garbage/sync-messages.ts';
+import { modelOf, publish, Target } from '../garbage/target.ts';
 import { until } from '../support/region-brokers.ts';
 
 /**
@@ -101,4 +108,44 @@ describe('over a real broker', () => {
     questions.unsubscribe();
     expect(await target.state()).toBe(before);
   });
+
+  test('garbage as weights, also where it is a well-formed chunk, is not taken for them, and it goes on asking', async () => {
+    const weights = Buffer.alloc(300_000, 'weights');
+    tellOfModel(target, modelOf('far', weights));
+    const missing = async () => (await target.counted('meridian_sync_blobs_missing')) === 1;
+    await until(async () => (await missing()) || 'beijing does not look for the weights');
+    const before = await target.state();
+    const pieces = garbage(SEED + 2);
+    let answers = 0;
+    const questions = target.mad.subscribe(subject('blobChunk', { target: 'shanghai' }), {
+      callback: (_, question) => {
+        for (let isSent = false; !isSent; ) {
+          const { kind, message } = pieces.next().value;
+          if (kind.isAnswer) isSent = publish(target.mad, { ...message, subject: question.reply ?? '' });
+        }
+        answers += 1;
+      },
+    });
+    await until(async () => {
+      const refused = await target.counted('meridian_sync_blob_fetches_total', 'refused');
+      return (refused >= ANSWERS && answers >= ANSWERS) || `${answers} answers, ${refused} refused`;
+    }, 60_000);
+    questions.unsubscribe();
+    expect([await target.state(), await missing()]).toEqual([before, true]);
+  }, 90_000);
 });
+
+/** Shanghai has a model of which nobody has the weights. */
+function tellOfModel({ mad }: Target, manifest: Manifest): void {
+  const actor = actorId('shanghai', 0xfan);
+  const { name } = manifest;
+  const record = { name, modelDigest: modelDigest(manifest), manifest: canonicalJson(manifest) };
+  const value = toBinary(ModelRecordSchema, create(ModelRecordSchema, record));
+  const hlc = { wallMs: Math.round(systemClock.nowMs()), logical: 0 };
+  const to = VersionVector.of([[actor, 1]]);
+  const versions = [{ dot: { actor, counter: 1 }, hlc, value, deleted: false }];
+  const entries = [{ key: modelKey(name), versions, context: to }];
+  const delta = { generation: 0, entries, from: VersionVector.EMPTY, to, lists: VersionVector.EMPTY };
+  const on = subject('delta', { origin: 'shanghai' });
+  publish(mad, speaker('shanghai')(on, 'meridian.state.delta.v1', encodeDelta(delta)));
+}
