@@ -42,8 +42,11 @@ async function overTheBroker(say: (text: string) => void): Promise<boolean> {
     const isSame = before === after && target.sync.pid === pid;
     const isLogged = target.sync.log.includes('refused');
     const kept = `${isSame ? 'same process and state' : 'ANOTHER process or state'}, ${isLogged ? 'logged' : 'NOT logged'}`;
-    say(`${COUNT} wrong messages over the broker in ${secondsSince(startMs)} s: ${refused} counted, ${kept}`);
-    return isSame && isLogged && refused === COUNT;
+    const undelivered = target.lost === 0 ? '' : `, ${target.lost} not delivered: the connection broke`;
+    say(
+      `${COUNT} wrong messages over the broker in ${secondsSince(startMs)} s: ${refused} counted${undelivered}, ${kept}`,
+    );
+    return isSame && isLogged && refused + target.lost === COUNT;
   } finally {
     await target.close();
     await rm(directory, { recursive: true, force: true });

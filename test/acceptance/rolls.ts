@@ -29,7 +29,7 @@ export const rolls: Scenario = async (say) => {
     const { one, two, three, wrong, slow } = versions;
     for (const region of REGIONS) trial.traffic(region).flow();
     for (const region of REGIONS) await trial.more(region, 100);
-    const options: CutOptions = { trial, old: one, leaseMs: LEASE_MS, p95Factor: P95_FACTOR };
+    const options: CutOptions = { trial, old: one, leaseMs: LEASE_MS, tasksMin: 0, p95Factor: P95_FACTOR };
     const cases: readonly (readonly [string, () => Promise<unknown>])[] = [
       ['a model that answers wrongly', () => wrongModel(trial, one, wrong, LEASE_MS)],
       ['a model that is five times slower', () => slowModel(trial, one, slow, LEASE_MS)],

@@ -8,12 +8,12 @@ import { startLocalSystem } from '../support/local-system.ts';
 /**
  * Goal: rolls while regions are cut off from each other end as ADR 007 says, and no task is answered by a model that its
  * claim does not name. Method: three regions with real brokers, workers and models, whose links are cut; clients at every
- * door all the time, 50 real tasks for each gate. `make acceptance ONLY=rolls` has more of them, and longer ones.
+ * door all the time, 20 real tasks for each gate. `make acceptance ONLY=rolls` has more of them, and longer ones.
  */
 const START_MS = 120_000;
 const HEARTBEAT = { MERIDIAN_HEAD_INTERVAL_MS: '200' };
 /** Five heartbeats are the least. How fast the models are is not looked at here. */
-const TIMES = { leaseMs: 2_000, p95Factor: 1_000 };
+const GATE = { leaseMs: 2_000, tasksMin: 20, p95Factor: 1_000 };
 
 let trial: Trial;
 let options: CutOptions;
@@ -31,13 +31,13 @@ beforeAll(async () => {
   versions = { one, two, three };
   await trial.ready(one, two, three);
   await trial.alias(one);
-  options = { trial, old: one, ...TIMES };
+  options = { trial, old: one, ...GATE };
   for (const region of REGIONS) trial.traffic(region).flow();
 }, START_MS);
 
 afterEach(async () => {
   expect(await trial.problems()).toEqual([]);
-  expect(trial.answered).toBeGreaterThan(300);
+  expect(trial.answered).toBeGreaterThan(100);
 });
 
 afterAll(async () => {

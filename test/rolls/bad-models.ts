@@ -5,7 +5,7 @@ import { REGIONS, type Region, type RollOrder, type Trial } from './trial.ts';
 
 const WAVES: RollOrder['waves'] = [['beijing'], ['shanghai'], ['guangzhou']];
 /** The defaults. */
-const ORDER = { waves: WAVES, p95Factor: 0 };
+const ORDER = { waves: WAVES, tasksMin: 0, p95Factor: 0 };
 const GATE_TASKS = 50;
 /** Answers that show what a door goes on with. */
 const SOME = 20;

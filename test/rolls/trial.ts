@@ -20,6 +20,8 @@ export interface RollOrder {
   readonly to: ModelVersion;
   readonly waves: readonly (readonly Region[])[];
   readonly leaseMs: number;
+  /** Tasks of each model; 0 for the default. */
+  readonly tasksMin: number;
   /** Of the new model's p95; 0 for the default. */
   readonly p95Factor: number;
 }
@@ -96,9 +98,9 @@ export class Trial {
   }
 
   /** @returns its id */
-  async begin(region: Region, { to, waves, leaseMs, p95Factor }: RollOrder): Promise<string> {
+  async begin(region: Region, { to, waves, leaseMs, tasksMin, p95Factor }: RollOrder): Promise<string> {
     const request = {
-      ...{ alias: ALIAS, model: to.name, leaseMs: BigInt(leaseMs), gate: { p95Factor } },
+      ...{ alias: ALIAS, model: to.name, leaseMs: BigInt(leaseMs), gate: { tasksMin, p95Factor } },
       waves: waves.map((regions) => ({ regions: [...regions] })),
     };
     const answer = await this.#rolls.get(region)?.startRoll(request);
@@ -121,6 +123,12 @@ export class Trial {
     const answer = await this.#rolls.get(region)?.getRoll({ alias: ALIAS });
     if (answer?.alias === undefined) throw new Error('no alias');
     return answer.alias;
+  }
+
+  /** Keys that the region shows as conflicts. */
+  async conflicts(region: Region): Promise<string[]> {
+    const client = createClient(StateService, await this.running.syncChannel(region));
+    return (await client.listConflicts({})).entries.map(({ key }) => key);
   }
 
   /** Of `subject`, as `region` knows it. */
