@@ -19,7 +19,7 @@ export default {
       testMatch: [
         '<rootDir>/{packages,services,infra}/*/src/**/*.test.ts',
         '<rootDir>/models/src/**/*.test.ts',
-        '<rootDir>/test/{tidy,faults,bench,simulation}/*.test.ts',
+        '<rootDir>/test/{tidy,faults,bench,simulation,rolls,state}/*.test.ts',
       ],
     },
     { ...base, displayName: 'contract', testMatch: ['<rootDir>/test/contract/**/*.test.ts'] },

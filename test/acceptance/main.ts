@@ -1,13 +1,17 @@
 import { bigJob } from './big-job.ts';
 import { garbage } from './garbage.ts';
+import { rolls } from './rolls.ts';
 import type { Scenario } from './scenario.ts';
 import { cutOffRestarts, starts } from './starts.ts';
+import { state } from './state.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'big-job': bigJob,
   'cut-off-restarts': cutOffRestarts,
   garbage,
+  rolls,
   starts,
+  state,
 };
 
 const only = process.argv[2] ?? '';

@@ -13,11 +13,12 @@ export type Fate = 'gate' | 'codec' | 'valid';
 export class Gate {
   readonly #inspector: Inspector;
 
-  constructor(meter: Meter = createNoopMeter()) {
+  /** @param aheadMs of its clock: what is from the future now may be valid when it is looked at */
+  constructor(meter: Meter = createNoopMeter(), aheadMs = 0) {
     const logger = createLogger({ name: 'garbage', region: 'beijing', level: 'silent' });
     const emitter = new Emitter({
       ...{ region: 'beijing', service: 'sync', replica: '1', incarnation: 'i1', clock: systemClock },
-      hlc: new HybridLogicalClock(() => systemClock.nowMs(), { driftMaxMs: 1_000 }),
+      hlc: new HybridLogicalClock(() => systemClock.nowMs() + aheadMs, { driftMaxMs: 1_000 }),
       knowledge: () => VersionVector.EMPTY,
     });
     this.#inspector = new Inspector({ emitter, logger, meter, clock: systemClock });

@@ -6,6 +6,7 @@ import { Emitter } from '@meridian/messaging';
 import { type Entry, modelKey, readyKey } from '@meridian/replica';
 import { systemClock } from '@meridian/runtime';
 import {
+  decodeBlobAsk,
   decodeDelta,
   decodeFetchAnswer,
   decodeFetchRequest,
@@ -53,9 +54,10 @@ function entryOf(key: string, context: VersionVector, ...values: (string | undef
   return { key, versions, context };
 }
 
+const DIGEST = `sha256:${'ab'.repeat(32)}`;
 const ENTRIES = [
   entryOf(modelKey('centernet-320'), vectorOf(7, 8, 9), '{"name":"centernet-320"}', 'other', undefined),
-  entryOf(readyKey('shanghai', `sha256:${'ab'.repeat(32)}`), vectorOf(3), 'ready'),
+  entryOf(readyKey('shanghai', DIGEST), vectorOf(3), 'ready'),
   entryOf('config/alpha', vectorOf(1, 2), undefined),
 ];
 const delta = { generation: 0, entries: ENTRIES, from: vectorOf(5, 5, 5), to: vectorOf(5, 5, 9), lists: vectorOf(2) };
@@ -136,22 +138,47 @@ export const SYNC_KINDS: readonly SyncKind[] = [
     subject: subject('history', { origin: 'beijing', key: 'config/alpha' }),
     samples: (ENTRIES[0] as Entry).versions.map((version) => encodeSeen('config/alpha', version)),
   }),
+  kind({
+    ...{ type: 'meridian.blob.ask.v1', source: 'shanghai', subject: subject('blobChunk', { target: 'beijing' }) },
+    decode: decodeBlobAsk,
+    samples: [
+      { digest: DIGEST, offset: 0n, maxBytes: 65_536 },
+      { digest: DIGEST, offset: 2n ** 40n, maxBytes: 1 },
+    ],
+  }),
+  kind<'meridian.blob.chunk.v1'>({
+    ...{ type: 'meridian.blob.chunk.v1', source: 'shanghai', subject: subject('blobChunk', { target: 'shanghai' }) },
+    // Any bytes may be a chunk: whether they are the right ones is seen by the digest of the whole.
+    ...{ isAnswer: true, decode: ({ totalBytes }) => totalBytes },
+    samples: [
+      { chunk: Buffer.alloc(2_000, 'weights'), totalBytes: 2_000n },
+      { chunk: new Uint8Array(0), totalBytes: 0n },
+    ],
+  }),
 ];
 
 /** Good messages of the kind, each with the envelope of a real emitter. */
 export function goodMessages(one: SyncKind): WireMessage[] {
+  const speak = speaker(one.source);
+  return one.samples.map((sample) => speak(one.subject, one.type, sample as never));
+}
+
+/** Says something as the sync service of a region does, whatever it is. */
+export type Speaker = <T extends EventType>(
+  on: string,
+  type: T,
+  data: MessageInitShape<(typeof EVENT_TYPES)[T]>,
+) => WireMessage;
+
+export function speaker(region: string): Speaker {
   const emitter = new Emitter({
-    ...{ region: one.source, service: 'sync', replica: '1', incarnation: 'i1', clock: systemClock },
+    ...{ region, service: 'sync', replica: '1', incarnation: 'i1', clock: systemClock },
     hlc: new HybridLogicalClock(() => systemClock.nowMs(), { driftMaxMs: 1_000 }),
     knowledge: () => vectorOf(7, 8, 9),
   });
-  return one.samples.map((sample) => {
-    const schema: GenMessage<never> = EVENT_TYPES[one.type] as never;
-    const envelope = emitter.envelope({ type: one.type, data: sample as never });
-    return {
-      subject: one.subject,
-      headers: encodeEnvelope(envelope),
-      data: toBinary(schema, create(schema, sample as never)),
-    };
-  });
+  return (on, type, data) => {
+    const schema: GenMessage<never> = EVENT_TYPES[type] as never;
+    const envelope = emitter.envelope({ type, data: data as never });
+    return { subject: on, headers: encodeEnvelope(envelope), data: toBinary(schema, create(schema, data as never)) };
+  };
 }

@@ -14,6 +14,7 @@ import { formatTopology } from '@meridian/topology';
 import { createNoopMeter } from '@opentelemetry/api';
 import sharp from 'sharp';
 import { stringify } from 'yaml';
+import type { Mutant } from '../simulation/mutants/mutant.ts';
 import { modelDirectory } from '../support/photographs.ts';
 import { type RegionBrokers, startRegionBrokers, until } from '../support/region-brokers.ts';
 import { ScriptedOwner } from '../support/scripted-owner.ts';
@@ -115,8 +116,17 @@ function emitter(): Emitter {
   });
 }
 
+/** A worker that goes on at once, whatever its region lacks. */
+const CARELESS = {
+  name: 'no-causal-wait',
+  place: 'services/inference-worker/src/models/preparation.ts',
+  find: 'if (await replica.waitForRecords(records, recordWaitMs, signal)) return;',
+  replace: 'return;',
+  bug: 'a claim is looked at before the records that it was placed with are here',
+};
+
 /** In shanghai. Resolves when it can run both models. */
-async function startWorker(state: string): Promise<WorkerProcess> {
+async function startWorker(state: string, plant?: Mutant): Promise<WorkerProcess> {
   const { clientUrl, credentials } = brokers.of('shanghai');
   const topologyFile = join(directory, 'worker-regions.yaml');
   const regions = brokers.topology.regions.map((region) => ({
@@ -125,7 +135,7 @@ async function startWorker(state: string): Promise<WorkerProcess> {
   }));
   await writeFile(topologyFile, formatTopology({ ...brokers.topology, regions }));
   const before = owner.attachments.length;
-  const started = new WorkerProcess({
+  const environment = {
     MERIDIAN_REGION: 'shanghai',
     MERIDIAN_REPLICA: 'worker-1',
     MERIDIAN_TOPOLOGY_FILE: topologyFile,
@@ -134,7 +144,8 @@ async function startWorker(state: string): Promise<WorkerProcess> {
     MERIDIAN_TLS_DIRECTORY: credentials.certificates.worker,
     MERIDIAN_STATE_DIRECTORY: join(directory, state),
     MERIDIAN_SYNC_ADDRESS: sync('shanghai').address,
-  });
+  };
+  const started = new WorkerProcess(environment, plant);
   await started.ready;
   const names = ['turning', 'steady'];
   await until(async () => {
@@ -261,6 +272,23 @@ describe('a claim that overtakes the model that it names', () => {
     });
   });
 });
+
+test('with the wait taken out of the worker the same claim is not run; with it, it is', async () => {
+  await worker.stop();
+  worker = await startWorker('state', CARELESS);
+  const fifth = versionOf('turning', 'five');
+  const dot = await addUnheard(fifth);
+  const careless = await place({ manifest: fifth, dot });
+  await answered(careless);
+  expect(outcomeOf(careless)).toBe('MODEL_SUPERSEDED');
+  await worker.stop();
+  worker = await startWorker('state');
+  const waits = await place({ manifest: fifth, dot });
+  await until(() => owner.waiting.includes(waits) || `it does not wait:\n${worker.log}`);
+  process.kill(sync('beijing').pid, 'SIGCONT');
+  await answered(waits);
+  expect(outcomeOf(waits)).toBe('five');
+}, 90_000);
 
 describe('a claim whose model has a newer version under its name', () => {
   test('is run by the version that it names, after a restart of the worker too; where that is gone it says so', async () => {

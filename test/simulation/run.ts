@@ -18,6 +18,8 @@ export interface RunResult {
 /** Rounds that everything may take that follows from a fault: seals, ended epochs, forgotten deletions. */
 const HOUSEKEEPING_ROUNDS = 6;
 const SLACK_MS = 3_000;
+/** Of 100 ms. */
+const RECOVERY_STEPS = 30;
 const HOUR_MS = 3_600_000;
 /** What went with a store is given up only after a good while. */
 const GIVE_UP_MS = 75_000;
@@ -90,6 +92,9 @@ class Run {
       process.crash(50);
     }
     this.#pass(100);
+    // Of a log that has nothing but a record that cannot be read nobody knows what it was: it is fetched first.
+    const isRecovering = () => this.#world.members().some(({ machine }) => machine.isRecovering);
+    for (let i = 0; i < RECOVERY_STEPS && isRecovering(); i++) this.#pass(100);
   }
 
   #turnClocks(byMs: number): void {

@@ -11,6 +11,27 @@ import {
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
 
+/** The auditor's key in a region's own account. The system was started with an auditor. */
+export async function auditorOf(system: LocalSystem, region: string): Promise<Authenticator> {
+  const seedFiles = system.installation.regions[region]?.seedFiles;
+  if (seedFiles === undefined) throw new RangeError(region);
+  return nkeyAuthenticator(await readFile(seedFiles.auditor));
+}
+
+export function connectAuditor(
+  system: LocalSystem,
+  region: string,
+  authenticator: Authenticator,
+): Promise<NatsConnection> {
+  const file = (name: string): string => join(system.installation.client, name);
+  return connect({
+    servers: system.natsUrl(region),
+    authenticator,
+    tls: { caFile: file('ca.pem'), certFile: file('cert.pem'), keyFile: file('key.pem') },
+    ignoreClusterUpdates: true,
+  });
+}
+
 /** A message as it passed through an account, by someone who may read everything. */
 export interface Captured {
   readonly region: string;
@@ -30,7 +51,7 @@ export class Capture {
     for (const name of system.regions.keys()) {
       const credentials = system.installation.regions[name];
       if (credentials === undefined) throw new RangeError(name);
-      await capture.#listen(system, name, 'APP', nkeyAuthenticator(await readFile(credentials.seedFiles.auditor)));
+      await capture.#listen(system, name, 'APP', await auditorOf(system, name));
       for (const [peer, link] of Object.entries(credentials.links))
         await capture.#listen(
           system,
@@ -47,13 +68,7 @@ export class Capture {
   }
 
   async #listen(system: LocalSystem, region: string, account: string, authenticator: Authenticator): Promise<void> {
-    const file = (name: string): string => join(system.installation.client, name);
-    const connection = await connect({
-      servers: system.natsUrl(region),
-      authenticator,
-      tls: { caFile: file('ca.pem'), certFile: file('cert.pem'), keyFile: file('key.pem') },
-      ignoreClusterUpdates: true,
-    });
+    const connection = await connectAuditor(system, region, authenticator);
     this.#connections.push(connection);
     connection.subscribe('>', {
       callback: (error, message) => {

@@ -10,6 +10,8 @@ import type { RegionBrokers } from './region-brokers.ts';
 
 const MAIN = resolve(import.meta.dirname, '..', '..', 'services', 'sync', 'src', 'main.ts');
 const LOG_CHARS_MAX = 128 * 1024;
+/** As a supervisor does. */
+const RESTART_AFTER_MS = 300;
 
 /** A sync service as a process of its own, on the broker of its region, with its real certificates and keys. */
 export class SyncProcess {
@@ -17,6 +19,7 @@ export class SyncProcess {
   readonly #brokers: RegionBrokers;
   readonly #directory: string;
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #isSupervised: boolean;
   readonly #channels: Channel[] = [];
   #child: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
@@ -25,12 +28,19 @@ export class SyncProcess {
 
   constructor(
     brokers: RegionBrokers,
-    options: { region: string; directory: string; environment: Readonly<Record<string, string>> },
+    options: {
+      region: string;
+      directory: string;
+      environment: Readonly<Record<string, string>>;
+      /** Started again whenever it ends other than by `stop`. */
+      isSupervised?: boolean;
+    },
   ) {
     this.#brokers = brokers;
     this.region = options.region;
     this.#directory = join(options.directory, 'sync', options.region);
     this.#environment = options.environment;
+    this.#isSupervised = options.isSupervised === true;
   }
 
   /** Resolves when it serves; on the same port after the first time. */
@@ -57,6 +67,7 @@ export class SyncProcess {
     });
     this.#child = child;
     this.#ended = new Promise((resolveEnd) => child.once('exit', () => resolveEnd()));
+    if (this.#isSupervised) child.once('exit', () => this.#startAgain(child));
     child.stderr?.on('data', (chunk: Buffer) => {
       this.log = (this.log + chunk.toString()).slice(-LOG_CHARS_MAX);
     });
@@ -72,6 +83,13 @@ export class SyncProcess {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     child.kill(signal);
     await this.#ended;
+  }
+
+  /** A start that fails ends its process, too, and comes back here. */
+  #startAgain(ended: ChildProcess): void {
+    setTimeout(() => {
+      if (this.#child === ended) this.start().catch(() => undefined);
+    }, RESTART_AFTER_MS);
   }
 
   /** Of the process that runs. */

@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Mutant } from '../simulation/mutants/mutant.ts';
 
 const MAIN = path.resolve(import.meta.dirname, '../../services/inference-worker/src/main.ts');
+const PLANT = path.resolve(import.meta.dirname, 'plant-source.ts');
 const LOG_CHARS_MAX = 256 * 1024;
 
 /** A real inference worker in its own process. */
@@ -12,10 +14,11 @@ export class WorkerProcess {
   readonly exited: Promise<number | null>;
   #log = '';
 
-  constructor(environment: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [...(process.env.WF ?? '').split(' ').filter(Boolean), MAIN], {
+  /** @param plant a change of its source: what it is like without the part that a test is about */
+  constructor(environment: Readonly<Record<string, string>>, plant?: Mutant) {
+    this.#child = spawn(process.execPath, [...(plant === undefined ? [] : ['--import', PLANT]), MAIN], {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-      env: { NODE_OPTIONS: '', ...environment },
+      env: { NODE_OPTIONS: '', ...environment, ...(plant !== undefined && { PLANTED: JSON.stringify(plant) }) },
     });
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString()).slice(-LOG_CHARS_MAX);

@@ -38,6 +38,7 @@ export interface InMemoryBrokerOptions {
  */
 export class InMemoryBroker {
   readonly #clock: Clock;
+  readonly #rows: readonly StreamRow[];
   readonly #delayMs: (from: string, to: string) => number;
   readonly #streams = new Map<string, InMemoryStream>();
   readonly #consumers = new Map<string, InMemoryConsumer>();
@@ -51,9 +52,12 @@ export class InMemoryBroker {
   constructor(options: InMemoryBrokerOptions) {
     this.#clock = options.clock;
     this.#delayMs = options.delayMs ?? (() => 0);
-    for (const region of options.regions)
-      for (const row of options.streams ?? STREAMS)
-        this.#streams.set(`${region} ${row.name}`, new InMemoryStream(row, options.clock));
+    this.#rows = options.streams ?? STREAMS;
+    for (const region of options.regions) this.#createStreams(region);
+  }
+
+  #createStreams(region: string): void {
+    for (const row of this.#rows) this.#streams.set(`${region} ${row.name}`, new InMemoryStream(row, this.#clock));
   }
 
   /** Cuts or heals the link between two regions. */
@@ -68,6 +72,14 @@ export class InMemoryBroker {
     if (up && this.#down.delete(region)) this.#lives.set(region, (this.#lives.get(region) ?? 0) + 1);
     if (!up) this.#down.add(region);
     for (const listener of this.#statusListeners.get(region) ?? []) listener(up ? 'connected' : 'disconnected');
+  }
+
+  /** The region's broker goes down and comes up with new, empty streams. */
+  loseStore(region: string): void {
+    this.setUp(region, false);
+    for (const { name } of this.#rows) this.deleteConsumers(region, name);
+    this.#createStreams(region);
+    this.setUp(region, true);
   }
 
   /** Another one each time it came up again. */

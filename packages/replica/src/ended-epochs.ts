@@ -95,6 +95,12 @@ export class EndedEpochs {
     return VersionVector.of(last.map(({ actor, counter }) => [actor, counter]));
   }
 
+  /** Whether a list says that the life ended before this event. */
+  isOver({ actor, counter }: Dot): boolean {
+    const life = this.endedOf(regionOf(actor)).get(actor);
+    return life !== undefined && life.counter < counter;
+  }
+
   /** All lives of the region that some list names, with their last counters. */
   endedOf(region: string): ReadonlyMap<ActorId, EndedLife> {
     const ended = new Map<ActorId, EndedLife>();

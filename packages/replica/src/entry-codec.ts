@@ -3,6 +3,7 @@ import { formatDot, formatTimestamp, parseDot, parseTimestamp, VersionVector } f
 import type { EntrySchema, Entry as WireEntry, Version as WireVersion } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { compareDots, type Entry, type Version } from './entry.ts';
+import { isStateKey } from './state-key.ts';
 
 /** A key becomes one subject token; 200 is what that may have. */
 export const KEY_CHARS_MAX = 200;
@@ -31,7 +32,7 @@ export function encodeEntry(entry: Entry): MessageInitShape<typeof EntrySchema> 
 
 /** @throws Failure INVALID_ARGUMENT / ENTRY_INVALID naming what is wrong. Not retryable. */
 export function decodeEntry(wire: WireEntry): Entry {
-  if (wire.key.length === 0 || wire.key.length > KEY_CHARS_MAX || wire.key.startsWith('~')) throw invalid(wire, 'key');
+  if (!isStateKey(wire.key)) throw invalid(wire, 'key');
   if (wire.versions.length > VERSIONS_MAX) throw invalid(wire, 'number of versions');
   const context = VersionVector.parse(wire.context);
   if (context === undefined) throw invalid(wire, 'context');

@@ -61,6 +61,7 @@ export {
   configKey,
   epochsKey,
   isConfigName,
+  isStateKey,
   MODEL_PREFIX,
   memberKey,
   modelKey,

@@ -61,16 +61,24 @@ export function configKey(name: string): string {
 }
 
 /**
+ * Whether a key can be one of the shared state, of whatever kind: it becomes one token of a subject, where `*` would mean
+ * every key, and what begins with `~` is the log's own.
+ */
+export function isStateKey(key: string): boolean {
+  if (key === '*' || key.startsWith('~')) return false;
+  try {
+    return token(key) !== '';
+  } catch {
+    return false;
+  }
+}
+
+/**
  * 1 … 180 letters, digits and `_.:~+@=-`, in parts with one slash between. The key becomes one token of a subject, of at
  * most 200 characters, in which a dot takes three.
  */
 export function isConfigName(name: string): boolean {
-  if (name.length > CONFIG_NAME_CHARS_MAX || !CONFIG_NAME.test(name)) return false;
-  try {
-    return token(configKey(name)) !== '';
-  } catch {
-    return false;
-  }
+  return name.length <= CONFIG_NAME_CHARS_MAX && CONFIG_NAME.test(name) && isStateKey(configKey(name));
 }
 
 export function aliasKey(alias: string): string {

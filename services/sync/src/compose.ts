@@ -81,6 +81,7 @@ export interface Assembly {
   readonly awaited: AwaitedRecords;
   readonly history: History;
   readonly administration: Administration;
+  readonly refusals: Refusals;
   readonly problems: ModelProblems;
   readonly rolls: Rolls;
   readonly evidence: EvidenceDesk;
@@ -95,7 +96,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
   const { bus, regions, onFatal } = doors;
   const replicator = new Replicator({
     ...{ region, members: doors.members, clock, random, logger },
-    log: new NatsStateLog(bus, logger),
+    log: new NatsStateLog(bus, { logger, random }),
     peers: new NatsPeers(bus),
     metrics: new SyncMetrics(telemetry.meter),
     fetchIntervalMs: config.fetchIntervalMs,
@@ -136,7 +137,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     folder(config.stateDirectory),
     blobs,
     replicator,
-    new BlobMessages({ bus, store: blobs, members }),
+    new BlobMessages({ bus, store: blobs, members, refusals }),
     new PeerMessages({ bus, replicator, peerWaitMs: config.peerWaitMs, refusals }),
     new CatalogueSeeder({
       ...{ directory: catalogue, offered, blobs, replicator, logger },
@@ -149,12 +150,12 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     history,
     new RollDriver({
       ...{ region, members, replicator, problems, evidence, blobs, clock, logger },
-      heardAt: (peer) => replicator.headsOf(peer),
+      knownAt: (peer) => replicator.timesCaughtUpWith(peer),
       leaseMinMs: LEASE_HEADS * config.headIntervalMs,
     }),
   ];
   const models = { blobs, blobReplicator, readiness, problems, rolls, evidence };
-  return { replicator, ...models, awaited, history, administration, members, components };
+  return { replicator, ...models, awaited, history, administration, refusals, members, components };
 }
 
 /** The gRPC door. It opens last: health can only be asked for once the view is there. */

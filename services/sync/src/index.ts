@@ -1,3 +1,4 @@
+export { decodeBlobAsk } from './codec/blob-codec.ts';
 export {
   decodeDelta,
   decodeFetchAnswer,

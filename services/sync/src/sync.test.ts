@@ -208,6 +208,61 @@ describe('readiness', () => {
   });
 });
 
+describe('a broker that lost its store', () => {
+  const quick = { MERIDIAN_PEER_WAIT_MS: '100' };
+  const write = ({ replicator }: RunningRegion, key: string) =>
+    replicator.write({ key, value: Buffer.from('v'), when: 'differs' }, { timeoutMs: 1_000 });
+
+  test('ends the service that runs, whatever it writes next; the next one takes writes when it has all again', async () => {
+    const shanghai = await regions.start('shanghai', quick);
+    let beijing = await regions.start('beijing', quick);
+    await write(beijing, 'label/a');
+    await until(() => equal(beijing, shanghai));
+    const before = [...beijing.replicator.vector.entries()].map(([actor]) => actor);
+    regions.broker.loseStore('beijing');
+    // No record of this key could contradict it.
+    await expect(write(beijing, 'label/new')).rejects.toMatchObject({ reason: 'WRITE_UNKNOWN' });
+    expect(new Set(beijing.failures.map(({ reason }) => reason))).toEqual(new Set(['LOG_REPLACED']));
+    expect(regions.logLength('beijing')).toBe(0);
+    await beijing.stop();
+    regions.cutOff('beijing');
+    beijing = await regions.start('beijing', { ...quick, MERIDIAN_CATALOGUE_DIRECTORY: '' });
+    await expect(write(beijing, 'label/b')).rejects.toMatchObject({ code: 'UNAVAILABLE', reason: 'RECOVERING' });
+    regions.heal();
+    await until(() => equal(beijing, shanghai));
+    await write(beijing, 'label/b');
+    expect(beijing.replicator.get('label/a')).toBeDefined();
+    const own = [...beijing.replicator.vector.entries()].filter(([actor]) => regionOf(actor) === 'beijing');
+    expect(own.filter(([actor]) => before.includes(actor))).toEqual([]);
+  });
+
+  test('is idle: the service notices all the same', async () => {
+    const beijing = await regions.start('beijing', quick);
+    regions.broker.loseStore('beijing');
+    await until(() => beijing.failures.some(({ reason }) => reason === 'LOG_REPLACED'));
+  });
+
+  test('has only some of it again: a service that starts then takes no writes either', async () => {
+    const shanghai = await regions.start('shanghai', quick);
+    let beijing = await regions.start('beijing', quick);
+    await write(beijing, 'label/a');
+    await write(beijing, 'label/b');
+    await until(() => equal(beijing, shanghai));
+    await beijing.stop();
+    const record = regions.broker.stream('beijing', 'STATE').lastOf('meridian.beijing.state.label/a');
+    regions.broker.loseStore('beijing');
+    if (record !== undefined) regions.broker.inject('beijing', record);
+    regions.cutOff('beijing');
+    beijing = await regions.start('beijing', quick);
+    expect(beijing.replicator.get('label/a')).toBeDefined();
+    await expect(write(beijing, 'label/c')).rejects.toMatchObject({ reason: 'RECOVERING' });
+    regions.heal();
+    await until(() => equal(beijing, shanghai));
+    expect(beijing.replicator.get('label/b')).toBeDefined();
+    await write(beijing, 'label/c');
+  });
+});
+
 describe('the log', () => {
   test('a record that cannot be read costs no dot: everything is asked for again, and a new epoch begins', async () => {
     const quick = { MERIDIAN_PEER_WAIT_MS: '100' };
@@ -230,5 +285,23 @@ describe('the log', () => {
     // The ended epoch has left the vector that travels.
     expect(epochsOf(beijing, 'beijing')).toBe(before);
     await until(() => equal(beijing, shanghai));
+  });
+
+  test('of which the record that names it cannot be read is filled up from the others, and has a name again', async () => {
+    const quick = { MERIDIAN_PEER_WAIT_MS: '100' };
+    const shanghai = await regions.start('shanghai', quick);
+    let beijing = await regions.start('beijing', quick);
+    await until(() => equal(beijing, shanghai));
+    await beijing.stop();
+    const subject = 'meridian.beijing.state.~meta';
+    regions.broker.inject('beijing', { subject, headers: [], data: Buffer.from('no record') });
+    beijing = await regions.start('beijing', quick);
+    await until(() => equal(beijing, shanghai));
+    await beijing.replicator.write({ key: 'label/a', value: Buffer.from('v'), when: 'differs' }, { timeoutMs: 5_000 });
+    await beijing.stop();
+    regions.cutOff('beijing');
+    beijing = await regions.start('beijing', quick);
+    await beijing.replicator.write({ key: 'label/a', value: Buffer.from('w'), when: 'differs' }, { timeoutMs: 5_000 });
+    expect(beijing.failures).toEqual([]);
   });
 });

@@ -177,8 +177,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'last-page-vector',
     place: 'services/sync/src/replication',
-    find: 'if (isRegular && round.firstVector === undefined) {',
-    replace: 'if (isRegular) {',
+    find: 'if (round.firstVector === undefined) {',
+    replace: 'if (round.firstVector === undefined || answer.vector.dominates(round.firstVector)) {',
     bug: 'a round is taken for what the peer had at its last page',
   },
   {
@@ -279,8 +279,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'list-over-gap',
     place: 'services/sync/src/replication',
-    find: '!hasLives || ',
-    replace: '',
+    find: 'const isReadable = hasLives && ',
+    replace: 'const isReadable = ',
     bug: 'a list of ended lives is taken in by a delta though the lives are missing',
   },
   {

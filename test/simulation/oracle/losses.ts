@@ -42,6 +42,11 @@ export class Losses {
     return store.known.without(this.#union(store)).length === 0;
   }
 
+  /** All had deleted it, and no longer does every clock say so. */
+  mayLose(id: number): void {
+    this.#mayBeLost.add(id);
+  }
+
   wasRemoved(region: string): boolean {
     return this.#removed.has(region);
   }

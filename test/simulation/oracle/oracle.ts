@@ -157,7 +157,9 @@ export class Oracle {
       if (records.has(key)) continue;
       for (const fact of this.writes.ofKey(key)) {
         const [deletion] = this.stability.thatCover(fact);
-        if (deletion !== undefined) store.known.delete(fact.id);
+        if (deletion === undefined) continue;
+        store.known.delete(fact.id);
+        this.losses.mayLose(fact.id);
       }
     }
   }

@@ -103,9 +103,17 @@ export class RegionProcess implements Host {
     return `${this.name}/${this.life}`;
   }
 
+  /** What it can answer with: of what its disk is taking it says nothing yet. */
+  get shown(): IdSet {
+    if (this.#machine !== undefined) return this.clock.covered.copy();
+    const left = this.store.copy();
+    left.lifeBegins(this.disk.unreadable.size === 0);
+    return left.known;
+  }
+
   /** Another process answers under the name of a region that this one asks: it may be the one that does. */
-  mayBeAnsweredBy({ region, store }: RegionProcess): void {
-    if (this.#owed.length > 0 && region !== this.region) this.#owed = [...this.#owed, store.known.copy()];
+  mayBeAnsweredBy({ region, shown }: RegionProcess): void {
+    if (this.#owed.length > 0 && region !== this.region) this.#owed = [...this.#owed, shown];
   }
 
   start(): void {

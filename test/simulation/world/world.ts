@@ -79,7 +79,7 @@ export class World implements Surroundings {
 
   heldByOthers(region: string): IdSet[] {
     const others = this.processes.filter((process) => process.region !== region && !process.isRetired);
-    return others.map(({ store }) => store.known.copy());
+    return others.map((process) => process.shown);
   }
 
   nextId(): number {

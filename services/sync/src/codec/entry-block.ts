@@ -9,7 +9,7 @@ import {
   ENDED_EPOCHS_MAX,
   type Entry,
   EXTENSION_BYTES_MAX,
-  KEY_CHARS_MAX,
+  isStateKey,
   VERSIONS_MAX,
   type Version,
 } from '@meridian/replica';
@@ -218,7 +218,7 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 function keyOf(bytes: Uint8Array): string {
   const key = UTF8.decode(bytes);
-  if (key.length === 0 || key.length > KEY_CHARS_MAX || key.startsWith('~')) throw invalid('key');
+  if (!isStateKey(key)) throw invalid('key');
   return key;
 }
 

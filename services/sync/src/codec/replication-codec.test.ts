@@ -65,7 +65,7 @@ describe('what is encoded reads back the same', () => {
     const lineage = { actor: undefined, counter: 0 };
     fc.assert(
       fc.property(vector, vector, fc.nat(), (clock, collected, generation) => {
-        const meta = { collected, generation, distrustedUntil: 17 };
+        const meta = { collected, generation, distrustedUntil: 17, identity: 'f'.repeat(16) };
         const record = { key: META_KEY, meta, lineage, clock, last: { wallMs: 5, logical: 7 } };
         const bytes = toBinary(LogRecordSchema, create(LogRecordSchema, encodeLogRecord(record)));
         expect(plain(decodeLogRecord(fromBinary(LogRecordSchema, bytes)))).toBe(plain(record));
@@ -148,6 +148,13 @@ describe('what no region sends is refused', () => {
       'a key of the log itself',
       create(DeltaSchema, encodeDelta({ ...delta, entries: [{ ...one, key: '~meta' }] })).block,
     ],
+    ...['*', '.'.repeat(67), 'x'.repeat(201)].map(
+      (key) =>
+        [
+          `a key that no subject can have: ${key.slice(0, 3)}`,
+          create(DeltaSchema, encodeDelta({ ...delta, entries: [{ ...one, key }] })).block,
+        ] as const,
+    ),
     ['no key', create(DeltaSchema, encodeDelta({ ...delta, entries: [{ ...one, key: '' }] })).block],
     ['a counter of zero', { ...block(), firstCounter: 0n }],
   ])('%s', (what, changed) => {

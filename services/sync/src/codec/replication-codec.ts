@@ -50,6 +50,7 @@ export function encodeLogRecord(record: LogRecord): MessageInitShape<typeof LogR
         collected: encodeCounters(meta.collected),
         generation: meta.generation,
         distrustedUntil: BigInt(meta.distrustedUntil),
+        identity: meta.identity ?? '',
       },
     }),
     actor: lineage.actor ?? '',
@@ -194,6 +195,7 @@ function decodeMeta(wire: WireLogMeta): Meta {
     collected: decodeCounters('record', wire.collected),
     generation: wire.generation,
     distrustedUntil: decodeNumber('record', 'distrusted_until', wire.distrustedUntil),
+    ...(wire.identity !== '' && { identity: wire.identity }),
   };
 }
 

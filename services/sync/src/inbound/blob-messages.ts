@@ -3,13 +3,15 @@ import { Failure } from '@meridian/failure';
 import type { Incoming, MessageBus, Outgoing, Subscription } from '@meridian/messaging';
 import type { Component } from '@meridian/runtime';
 import type { BlobStore } from '../blobs/blob-store.ts';
-import { CHUNK_BYTES_MAX } from '../blobs/chunk-window.ts';
+import { decodeBlobAsk } from '../codec/blob-codec.ts';
 import type { Members } from '../replicator/members.ts';
+import type { Refusals } from './refusals.ts';
 
 export interface BlobMessagesOptions {
   readonly bus: MessageBus;
   readonly store: BlobStore;
   readonly members: Pick<Members, 'others'>;
+  readonly refusals: Refusals;
 }
 
 /** Gives other regions the weights that are here, a chunk for each request. */
@@ -35,16 +37,22 @@ export class BlobMessages implements Component {
   }
 
   async #answer(message: Incoming<'meridian.blob.ask.v1'>): Promise<Outgoing<'meridian.blob.chunk.v1'>> {
-    const { store, members } = this.#options;
+    const { store, refusals } = this.#options;
     const asker = regionOfSource(message.envelope.source);
-    if (asker === undefined || !members.others.includes(asker))
-      throw new Failure('PERMISSION_DENIED', 'weights are for members only', { reason: 'NOT_A_MEMBER' });
-    const { digest, offset, maxBytes } = message.data;
-    if (maxBytes < 1 || maxBytes > CHUNK_BYTES_MAX)
-      throw new Failure('INVALID_ARGUMENT', `max_bytes is ${maxBytes}, expected 1 … ${CHUNK_BYTES_MAX}`, {
-        reason: 'CHUNK_SIZE',
-      });
-    const { chunk, totalBytes } = await store.readChunk(digest, Number(offset), maxBytes);
-    return { type: 'meridian.blob.chunk.v1', data: { chunk, totalBytes: BigInt(totalBytes) } };
+    try {
+      this.#requireMember(asker);
+      const { digest, offset, bytes } = decodeBlobAsk(message.data);
+      const { chunk, totalBytes } = await store.readChunk(digest, offset, bytes);
+      return { type: 'meridian.blob.chunk.v1', data: { chunk, totalBytes: BigInt(totalBytes) } };
+    } catch (error) {
+      // To ask for what is not here is no mistake.
+      if (Failure.from(error).code !== 'NOT_FOUND') refusals.add('blob', asker ?? '', error);
+      throw error;
+    }
+  }
+
+  #requireMember(asker: string | undefined): void {
+    if (asker !== undefined && this.#options.members.others.includes(asker)) return;
+    throw new Failure('PERMISSION_DENIED', 'weights are for members only', { reason: 'NOT_A_MEMBER' });
   }
 }

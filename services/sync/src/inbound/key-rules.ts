@@ -1,10 +1,11 @@
 import { Failure } from '@meridian/failure';
-import { CONFIG_NAME_CHARS_MAX, CONFIG_PREFIX, isConfigName, KEY_CHARS_MAX } from '@meridian/replica';
+import { CONFIG_NAME_CHARS_MAX, CONFIG_PREFIX, isConfigName, isStateKey, KEY_CHARS_MAX } from '@meridian/replica';
 
 /** @throws Failure INVALID_ARGUMENT / KEY_INVALID for what no key can be. Not retryable. */
 export function requireKey(key: string): void {
-  if (key.length > 0 && key.length <= KEY_CHARS_MAX) return;
-  throw new Failure('INVALID_ARGUMENT', `key: expected 1 to ${KEY_CHARS_MAX} characters`, { reason: 'KEY_INVALID' });
+  if (isStateKey(key)) return;
+  const message = `key: expected 1 to ${KEY_CHARS_MAX} characters, as a token of a subject; not *`;
+  throw new Failure('INVALID_ARGUMENT', message, { reason: 'KEY_INVALID' });
 }
 
 /** @throws Failure INVALID_ARGUMENT / KEY_RESERVED, KEY_INVALID for what people may not write directly. Not retryable. */

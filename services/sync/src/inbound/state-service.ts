@@ -5,6 +5,7 @@ import { FollowerHandlers, type FollowersOptions } from './followers.ts';
 import { ModelHandlers, type ModelsOptions } from './models.ts';
 import type { Administration } from './ports.ts';
 import { ReadHandlers, type ReadsOptions } from './reads.ts';
+import type { Refusals } from './refusals.ts';
 import { Session } from './session.ts';
 import { SyncStatusHandlers } from './sync-status.ts';
 import { WriteHandlers } from './writes.ts';
@@ -15,6 +16,7 @@ export interface StateServiceOptions
     Pick<ReadsOptions, 'history'> {
   readonly blobReplicator: BlobReplicator;
   readonly administration: Administration;
+  readonly refusals: Refusals;
 }
 
 const SERVICES = ['worker', 'scheduler', 'optimizer'] as const;
@@ -45,7 +47,7 @@ export const STATE_SERVICE_ALLOW: AllowList = {
 
 /** StateService: the door of the region's other services, and of people, to the shared state. */
 export function stateServiceHandlers(options: StateServiceOptions): ServiceHandlers<typeof StateService> {
-  const { region, replicator: state, clock, history, administration } = options;
+  const { region, replicator: state, clock, history, administration, refusals } = options;
   const session = new Session(state, clock);
   const followers = new FollowerHandlers(options);
   const models = new ModelHandlers(options);
@@ -60,14 +62,15 @@ export function stateServiceHandlers(options: StateServiceOptions): ServiceHandl
     removeModel: (request, context) => models.removeModel(request, context),
     listModels: async () => models.listModels(),
     reportReady: (request, context) => models.reportReady(request, context),
-    get: (request, context) => reads.get(request, context),
-    list: (request, context) => reads.list(request, context),
+    get: (request, context) => refusals.around('read', context.peer, () => reads.get(request, context)),
+    list: (request, context) => refusals.around('read', context.peer, () => reads.list(request, context)),
     watchKeys: (request, context) => reads.watchKeys(request, context),
     history: (request) => reads.history(request),
     listConflicts: (request, context) => reads.listConflicts(request, context),
-    put: (request, context) => writes.put(request, context),
-    delete: (request, context) => writes.delete(request, context),
-    resolveConflict: (request, context) => writes.resolveConflict(request, context),
+    put: (request, context) => refusals.around('write', context.peer, () => writes.put(request, context)),
+    delete: (request, context) => refusals.around('write', context.peer, () => writes.delete(request, context)),
+    resolveConflict: (request, context) =>
+      refusals.around('write', context.peer, () => writes.resolveConflict(request, context)),
     getSyncStatus: async () => status.getSyncStatus(),
     watchSyncStatus: (request, context) => status.watchSyncStatus(request, context),
     changeMember: (request, context) => status.changeMember(request, context),

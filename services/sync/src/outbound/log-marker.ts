@@ -1,4 +1,4 @@
-import { stat, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LogMarker } from '../replicator/ports.ts';
 
@@ -10,11 +10,16 @@ export class LogMarkerFile implements LogMarker {
     this.#path = join(directory, 'state-log-has-records');
   }
 
-  async isSet(): Promise<boolean> {
-    return (await stat(this.#path).catch(() => undefined)) !== undefined;
+  async get(): Promise<string | undefined> {
+    return await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
   }
 
-  async set(): Promise<void> {
-    await writeFile(this.#path, '', { flush: true });
+  /** Whole or not at all. */
+  async set(identity: string): Promise<void> {
+    await writeFile(`${this.#path}.new`, identity, { flush: true });
+    await rename(`${this.#path}.new`, this.#path);
   }
 }

@@ -34,6 +34,8 @@ export class Judgement {
     for (const [actor, counter] of vector.entries()) {
       const own = this.#state.vector.counterOf(actor);
       if (regionOf(actor) !== this.#state.region || own === 0 || own >= counter) continue;
+      // What this region wrote before it was added again is not of its log.
+      if (this.#state.membership.wasSealed(actor)) continue;
       this.#hasAlarmedBack = true;
       this.#state.alarm('WENT_BACK', peer, `the log has ${own} events of ${actor}, the peer ${counter}`);
     }

@@ -105,7 +105,7 @@ export class LocalWrites {
 
   refused(id: number, failure: Failure): void {
     if (id !== OWN) this.#state.outputs.push({ kind: 'refused', id, failure });
-    else if (failure.reason === 'VECTOR_FULL') this.#state.alarm('VECTOR_FULL', this.#state.region, failure.message);
+    if (failure.reason === 'VECTOR_FULL') this.#state.alarm('VECTOR_FULL', this.#state.region, failure.message);
   }
 
   /** The log has them. */

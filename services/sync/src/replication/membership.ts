@@ -98,6 +98,12 @@ export class Membership {
     });
   }
 
+  /** Whether the life belongs to an earlier membership of its region, which a removal ended. */
+  wasSealed(actor: ActorId): boolean {
+    const seals = [...(this.#seals.get(regionOf(actor))?.values() ?? [])];
+    return seals.some(({ seen }) => seen.some(([other]) => other === actor));
+  }
+
   get removed(): readonly string[] {
     return this.#regions().filter((region) => this.stateOf(region) === 'removed');
   }

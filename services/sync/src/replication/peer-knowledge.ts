@@ -28,7 +28,7 @@ export type Heard = 'new' | 'old' | 'cloned';
  */
 export class PeerKnowledge {
   #head: Head | undefined;
-  #headsHeard = 0;
+  #timesCaughtUp = 0;
   #heardAtMs = 0;
   #heardMonotonicMs = Number.NEGATIVE_INFINITY;
   /** Heard longest ago first. */
@@ -42,8 +42,9 @@ export class PeerKnowledge {
     return this.#head;
   }
 
-  get headsHeard(): number {
-    return this.#headsHeard;
+  /** How many messages of the peer there were of which everything came here. */
+  get timesCaughtUp(): number {
+    return this.#timesCaughtUp;
   }
 
   /** By the wall clock here; 0 for never. */
@@ -72,7 +73,6 @@ export class PeerKnowledge {
     const [oldest] = this.#lives.keys();
     if (this.#lives.size > LIVES_MAX && oldest !== undefined) this.#lives.delete(oldest);
     this.#head = head;
-    this.#headsHeard++;
     this.await(head.vector, head.sentAtMs);
     return this.#hasRival(life, firstMs) ? 'cloned' : 'new';
   }
@@ -108,6 +108,7 @@ export class PeerKnowledge {
       if (!vector.dominates(awaited.vector)) return true;
       this.#knownUntilMs = Math.max(this.#knownUntilMs, awaited.sentAtMs);
       if (awaited.sentAtMs > 0) this.#isFresh = true;
+      this.#timesCaughtUp++;
       return false;
     });
   }

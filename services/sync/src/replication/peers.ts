@@ -115,8 +115,8 @@ export class Peers {
     for (const { knowledge } of this.#peers.values()) knowledge.endRound();
   }
 
-  headsOf(region: string): number {
-    return this.#peers.get(region)?.knowledge.headsHeard ?? 0;
+  timesCaughtUpWith(region: string): number {
+    return this.#peers.get(region)?.knowledge.timesCaughtUp ?? 0;
   }
 
   /** What a region is known to have seen; undefined when it has not been heard in this life. */

@@ -20,6 +20,8 @@ export interface Meta {
    * since does not bring back what it held. 0: none.
    */
   readonly distrustedUntil: number;
+  /** Of the log: one whose store was lost and made anew has another. */
+  readonly identity?: string;
 }
 
 /** Own records that were written together: they count if all of them are there. */

@@ -93,3 +93,16 @@ test.each([
   step(waiting);
   expect(isAsked(head(3, 2))).toBe(true);
 });
+
+test('a region has caught up with a peer when all that its heartbeat tells of is here, not with the heartbeat', () => {
+  const caughtUp = () => machine.timesCaughtUpWith('shanghai');
+  let before = caughtUp();
+  step(head(0, 2));
+  expect(caughtUp()).toBe(before + 1);
+  before = caughtUp();
+  step(head(1, 3), head(1, 4));
+  expect(caughtUp()).toBe(before);
+  for (const { id } of appendsOf(step(delta(1)))) step({ kind: 'appended', id, sequence: ++sequence });
+  expect(caughtUp()).toBe(before + 2);
+  expect(machine.timesCaughtUpWith('nowhere')).toBe(0);
+});

@@ -39,6 +39,8 @@ export interface RegionStateOptions {
   readonly driftMaxMs: number;
   /** The region's folder says that the log had records once: an empty one was lost. */
   readonly hadLog: boolean;
+  /** That was another log: what this one has since is not all. */
+  readonly isReplaced?: boolean;
 }
 
 /**
@@ -90,7 +92,7 @@ export class RegionState {
     this.#unreadable = new Map(log.unreadable);
     this.hlc = new HybridLogicalClock(() => this.now.wallMs, { driftMaxMs, last: log.last });
     this.membership = new Membership(region, members);
-    this.view = new View((dot) => this.membership.isVoid(dot));
+    this.view = new View({ isVoid: (dot) => this.membership.isVoid(dot), isOver: (dot) => this.ended.isOver(dot) });
     for (const { entry } of log.entries) this.#learn(entry);
     this.#clock = NodeClock.starting(region, this.ended.inward(log.vector));
     this.view.clock = this.#clock.vector;
@@ -99,9 +101,10 @@ export class RegionState {
     const { generation } = log.meta;
     this.peers = new Peers({ region, random, fetchIntervalMs, fetchBytesMax, generation });
     this.peers.update(this.membership.peers);
-    // A log that has seen something, of which every key is gone by now, was not lost.
-    const isEmpty = log.entries.length === 0 && log.vector.size === 0;
-    this.isRecovering = options.hadLog && isEmpty && this.membership.peers.length > 0;
+    // A log that has seen something, of which every key is gone by now, was not lost, though it may not be trusted.
+    const isEmpty = log.entries.length === 0 && log.vector.size === 0 && log.meta.distrustedUntil === 0;
+    const isLost = isEmpty || options.isReplaced === true;
+    this.isRecovering = options.hadLog && isLost && this.membership.peers.length > 0;
     this.owesResync = this.isRecovering || !log.isComplete;
     if (!log.isComplete) this.#noteDamage();
     this.#undo(log);
@@ -146,7 +149,7 @@ export class RegionState {
   get sources(): UpkeepSources {
     const { region, view, clock, membership, ended, mayCloseHoles } = this;
     const own = clock.lineage.actor === undefined ? [] : [clock.lineage.actor];
-    // A region that was removed answers no more: its last word would stand for ever.
+    // A region that is no peer any more is not asked again: what it had heard is no news.
     const heard = membership.peers.flatMap((peer) => this.heardActors.get(peer) ?? []);
     const living = new Set([...own, ...heard]);
     return { region, view, clock, membership, ended, mayCloseHoles, living };

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { actorId, VersionVector } from '@meridian/causality';
 import { seededRandom } from '@meridian/runtime';
 import { META_KEY, type Output, type StoredRecord } from './protocol.ts';
-import { type LogContents, recoverLog } from './state-log.ts';
+import { type ReadableLog, recoverLog } from './state-log.ts';
 import { StateMachine } from './state-machine.ts';
 
 const actor = actorId('beijing', 1n);
@@ -18,7 +18,7 @@ function stored(key: string, counter: number): StoredRecord {
 }
 
 /** Event 1 wrote config/a and cannot be read; event 2 wrote config/b. */
-const left: LogContents = {
+const left: ReadableLog = {
   records: [stored('config/b', 2)],
   unreadable: new Map([['config/a', 1]]),
   isComplete: false,

@@ -11,7 +11,7 @@ interface RecoveredEntry {
 }
 
 /** What a log holds, as far as it can be read. */
-export interface LogContents {
+export interface ReadableLog {
   /** The last of each key. */
   readonly records: readonly StoredRecord[];
   /** Sequences of last records that cannot be read, by key. What is written next to the key takes their place. */
@@ -26,7 +26,7 @@ export interface RecoveredLog {
   readonly entries: readonly RecoveredEntry[];
   readonly vector: VersionVector;
   readonly meta: Meta;
-  readonly unreadable: LogContents['unreadable'];
+  readonly unreadable: ReadableLog['unreadable'];
   /** Of the meta record; 0 for none. */
   readonly metaSequence: number;
   /** The region's time goes on from here. */
@@ -50,7 +50,7 @@ export const NO_META: Meta = { collected: VersionVector.EMPTY, generation: 0, di
  * 3. Of own records that were written together all count or none does.
  * 4. The region's time goes on from the highest timestamp of all, whatever the wall says.
  */
-export function recoverLog({ records, unreadable, isComplete }: LogContents): RecoveredLog {
+export function recoverLog({ records, unreadable, isComplete }: ReadableLog): RecoveredLog {
   const meta = records.find(({ record }) => record.key === META_KEY);
   const known = meta?.record.meta ?? NO_META;
   const newest = records.reduce((max, { sequence }) => Math.max(max, sequence), 0);

@@ -127,9 +127,9 @@ export class StateMachine {
     return this.#state.isIdle;
   }
 
-  /** Number of the last head of a region, 0 for none. */
-  headsOf(region: string): number {
-    return this.#state.peers.headsOf(region);
+  /** How often everything that a region had said was here, in this life of the process; 0 for never. */
+  timesCaughtUpWith(region: string): number {
+    return this.#state.peers.timesCaughtUpWith(region);
   }
 
   status(): readonly RegionSyncStatus[] {

@@ -23,10 +23,21 @@ test('there is no digest while a key has one version more, or one less, than the
 
 test('what lies behind the seal of a removed region keeps no deletion from being collected', () => {
   let isRemoved = false;
-  const view = new View(({ actor }: Dot) => isRemoved && actor === gone);
+  const view = new View({ isVoid: ({ actor }: Dot) => isRemoved && actor === gone, isOver: () => false });
   view.put({ key: 'a', versions: [version(1, true)], context: seen(1, 7) }, 1);
   view.clock = seen(1);
   expect([...view.collectable()]).toEqual([]);
   isRemoved = true;
   expect([...view.collectable()].map(({ key }) => key)).toEqual(['a']);
+});
+
+test('nor does what went with a store of which its owner counts the life as ended; a version that is there does', () => {
+  const view = new View({ isVoid: () => false, isOver: ({ actor, counter }: Dot) => actor === gone && counter > 6 });
+  view.clock = seen(2);
+  view.put({ key: 'a', versions: [version(1, true)], context: seen(2, 7) }, 1);
+  view.put({ key: 'b', versions: [version(2, true)], context: seen(2, 6) }, 2);
+  const ahead = { ...version(7), dot: { actor: gone, counter: 7 } };
+  view.put({ key: 'c', versions: [version(1, true), ahead], context: seen(2, 7) }, 3);
+  expect([...view.collectable()].map(({ key }) => key)).toEqual(['a']);
+  expect(view.digest).toBe('');
 });

@@ -11,6 +11,14 @@ interface Slot {
   readonly sequence: number;
 }
 
+/** What becomes of events that the clock does not contain. */
+export interface EventsToCome {
+  /** It can never become part of the state, whoever has it. */
+  isVoid(dot: Dot): boolean;
+  /** Its author counts its life as ended before it: it went with a store, unless somebody turns up who has it. */
+  isOver(dot: Dot): boolean;
+}
+
 /**
  * The durable state: what readers see, by key.
  *
@@ -28,12 +36,11 @@ export class View {
   /** Keys with a deletion, or of which nothing is left. */
   readonly #deletions = new Set<string>();
   readonly #conflicts = new Set<string>();
-  readonly #isVoid: (dot: Dot) => boolean;
+  readonly #events: EventsToCome;
   #clock = VersionVector.EMPTY;
 
-  /** @param isVoid whether an event can never become part of the state: to have seen it says nothing */
-  constructor(isVoid: (dot: Dot) => boolean = () => false) {
-    this.#isVoid = isVoid;
+  constructor(events: EventsToCome = { isVoid: () => false, isOver: () => false }) {
+    this.#events = events;
   }
 
   get size(): number {
@@ -76,9 +83,11 @@ export class View {
     }
   }
 
-  /** Keys with a deletion, or of which nothing is left, that have seen nothing beyond the clock. */
+  /** Keys with a deletion, or of which nothing is left, that have seen nothing beyond the clock that may yet come. */
   *collectable(): Iterable<Entry> {
-    for (const key of this.#deletions) if (!this.#isBeyond(key)) yield this.#filled(key, this.#slots.get(key) as Slot);
+    const mayCome = (dot: Dot) => !this.#events.isVoid(dot) && !this.#events.isOver(dot);
+    for (const key of this.#deletions)
+      if (!this.#isBeyond(key, mayCome)) yield this.#filled(key, this.#slots.get(key) as Slot);
   }
 
   /** Entries that have seen something beyond the clock. */
@@ -95,7 +104,7 @@ export class View {
    * more, or one less.
    */
   get digest(): string {
-    for (const key of this.#beyond) if (this.#isBeyond(key)) return '';
+    for (const key of this.#beyond) if (this.#isBeyond(key, (dot) => !this.#events.isVoid(dot))) return '';
     return this.#digest.toString();
   }
 
@@ -162,10 +171,13 @@ export class View {
     return { entries, nextKey: '' };
   }
 
-  #isBeyond(key: string): boolean {
+  /** Whether a version is not in the clock, or something that the key has seen is not and may yet come. */
+  #isBeyond(key: string, mayCome: (dot: Dot) => boolean): boolean {
     if (!this.#beyond.has(key)) return false;
-    for (const [actor, counter] of (this.#slots.get(key) as Slot).beyond.entries())
-      if (!this.#clock.contains({ actor, counter }) && !this.#isVoid({ actor, counter })) return true;
+    const { versions, beyond } = this.#slots.get(key) as Slot;
+    if (versions.some(({ dot }) => !this.#clock.contains(dot))) return true;
+    for (const [actor, counter] of beyond.entries())
+      if (!this.#clock.contains({ actor, counter }) && mayCome({ actor, counter })) return true;
     return false;
   }
 

@@ -3,23 +3,33 @@ import { Failure } from '@meridian/failure';
 import { backoffMs, type Clock, type Logger, type Random } from '@meridian/runtime';
 import { META_KEY } from '../replication/protocol.ts';
 import { NO_META } from '../replication/state-log.ts';
-import type { LogMarker, StateLog } from './ports.ts';
+import type { LogContent, LogMarker, StateLog } from './ports.ts';
 
 export interface LogKeeperOptions {
   readonly log: StateLog;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Beside the log: whether it ever had records. */
+  /** Beside the log: which one had all records. */
   readonly marker: LogMarker;
+  /** The state log is not ours any more: the process must end. */
+  readonly onFatal: (failure: Failure) => void;
 }
 
 const RETRY = { initialMs: 20, maxMs: 1_000 };
 const RECOVER_ATTEMPTS_MAX = 20;
 const NO_LINEAGE = { actor: undefined, counter: 0 };
 
+/** What is known of the log that was read, by what was noted beside it. */
+export interface LogNote {
+  /** Another log had all of the region's records once, or one whose identity was not noted. */
+  readonly hadLog: boolean;
+  /** Another one: its store was lost, whatever has come into the new one since. */
+  readonly isReplaced: boolean;
+}
+
 /**
- * Reads the log as a whole, forgets of it, and begins it anew; notes that it has records.
+ * Reads the log as a whole, forgets of it, and begins it anew; notes that it has all records.
  *
  * 1. What the state machine has decided is tried until the log has done it, or the process stops.
  * 2. Reading it at the start ends after {@link RECOVER_ATTEMPTS_MAX} attempts: then the start fails.
@@ -27,7 +37,9 @@ const NO_LINEAGE = { actor: undefined, counter: 0 };
 export class LogKeeper {
   readonly #options: LogKeeperOptions;
   readonly #stopped: AbortSignal;
-  #isMarked = false;
+  #identity = '';
+  #noted: string | undefined;
+  #marking = Promise.resolve();
 
   constructor(options: LogKeeperOptions, stopped: AbortSignal) {
     this.#options = options;
@@ -35,7 +47,23 @@ export class LogKeeper {
   }
 
   /** @throws Failure of the log, when it is not retryable or remains */
-  async recover(): ReturnType<StateLog['recover']> {
+  async recover(): Promise<LogContent & LogNote> {
+    const content = await this.#read();
+    this.#identity = content.identity;
+    this.#noted = await this.#options.marker.get();
+    const wasNoted = this.#noted !== undefined;
+    return {
+      ...content,
+      hadLog: wasNoted && !this.isMarked,
+      isReplaced: wasNoted && this.#noted !== '' && !this.isMarked,
+    };
+  }
+
+  get isMarked(): boolean {
+    return this.#noted === this.#identity;
+  }
+
+  async #read(): Promise<LogContent> {
     for (let attempt = 0; ; attempt++) {
       try {
         return await this.#options.log.recover();
@@ -48,21 +76,40 @@ export class LogKeeper {
     }
   }
 
-  async hadRecords(): Promise<boolean> {
-    this.#isMarked = await this.#options.marker.isSet();
-    return this.#isMarked;
+  /** Notes once that this log has all records. */
+  mark(): Promise<void> {
+    if (!this.isMarked) this.#marking = this.#mark();
+    return this.#marking;
   }
 
-  /** Notes once that the log has records. */
-  async mark(): Promise<void> {
-    if (this.#isMarked) return;
-    this.#isMarked = true;
+  /** Nothing is written any more once the signal has told to stop. */
+  idle(): Promise<void> {
+    return this.#marking;
+  }
+
+  async #mark(): Promise<void> {
+    const before = this.#noted;
+    this.#noted = this.#identity;
     try {
-      await this.#options.marker.set();
+      await this.#options.marker.set(this.#identity);
     } catch (error) {
-      this.#isMarked = false;
-      this.#options.logger.warn({ err: error }, 'could not note that the log has records');
+      this.#options.logger.warn({ err: error }, 'could not note that the log has all records');
+      await this.#pause(RECOVER_ATTEMPTS_MAX);
+      this.#noted = before;
     }
+  }
+
+  /** The broker may have lost its store while it was away. */
+  async verify(): Promise<void> {
+    await this.#untilDone('verify', async () => {
+      try {
+        await this.#options.log.verify();
+      } catch (error) {
+        const failure = Failure.from(error);
+        if (failure.retryable) throw failure;
+        if (!this.#stopped.aborted) this.#options.onFatal(failure);
+      }
+    });
   }
 
   /** @returns false when the process stops before */
@@ -77,7 +124,7 @@ export class LogKeeper {
    */
   beginAnew(generation: number, boot: () => Promise<void>): Promise<boolean> {
     const { log, random } = this.#options;
-    const meta = { ...NO_META, generation };
+    const meta = { ...NO_META, generation, identity: this.#identity };
     const nothing = { lineage: NO_LINEAGE, clock: VersionVector.EMPTY, last: TIMESTAMP_ZERO };
     const record = { key: META_KEY, meta, ...nothing };
     return this.#untilDone('rejoin', async () => {

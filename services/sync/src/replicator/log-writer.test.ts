@@ -30,7 +30,11 @@ class ScriptedLog implements StateLog {
   }
 
   recover(): ReturnType<StateLog['recover']> {
-    return Promise.resolve({ records: [], unreadable: new Map(), isComplete: true });
+    return Promise.resolve({ records: [], unreadable: new Map(), isComplete: true, identity: 'first' });
+  }
+
+  verify(): Promise<void> {
+    return Promise.resolve();
   }
 
   async append(_: unknown, options: AppendOptions): Promise<Appended> {

@@ -28,7 +28,7 @@ export class SyncMetrics {
     this.#events.add(1, { [attributeNames.outcome]: event, [attributeNames.peer]: peer });
   }
 
-  alarm(reason: AlarmReason | 'LOG_DAMAGED', peer: string): void {
+  alarm(reason: AlarmReason | 'LOG_DAMAGED' | 'LOG_LOST', peer: string): void {
     this.#alarms.add(1, { [attributeNames.reason]: reason, [attributeNames.peer]: peer });
   }
 

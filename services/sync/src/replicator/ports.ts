@@ -7,15 +7,21 @@ import type {
   LogRecord,
   StoredRecord,
 } from '../replication/protocol.ts';
-import type { LogContents } from '../replication/state-log.ts';
+import type { ReadableLog } from '../replication/state-log.ts';
 
 /** The region's durable log: the last record of every key. */
 export interface StateLog {
   /** @throws Failure UNAVAILABLE, to be tried again. */
-  recover(): Promise<LogContents>;
+  recover(): Promise<LogContent>;
+  /**
+   * Whether it is still the log that was recovered. The other methods ask that themselves before they change anything.
+   * @throws Failure FAILED_PRECONDITION / LOG_REPLACED when its store was lost; UNAVAILABLE, to be tried again.
+   */
+  verify(): Promise<void>;
   /**
    * Stores the record if the key's last message is the expected one. Sending it again with the same id is harmless.
-   * @throws Failure ABORTED / WRONG_SEQUENCE; any retryable one leaves open whether it was stored.
+   * @throws Failure ABORTED / WRONG_SEQUENCE, FAILED_PRECONDITION / LOG_REPLACED; any retryable one leaves open whether it
+   *   was stored.
    */
   append(record: LogRecord, options: AppendOptions): Promise<Appended>;
   /**
@@ -31,6 +37,11 @@ export interface StateLog {
   clear(): Promise<void>;
   /** @throws Failure DATA_LOSS when it cannot be read. */
   last(key: string): Promise<StoredRecord | undefined>;
+}
+
+export interface LogContent extends ReadableLog {
+  /** Of the store: one that was lost and made anew has another. */
+  readonly identity: string;
 }
 
 export interface AppendOptions {
@@ -54,8 +65,9 @@ export interface Peers {
   publishHead(head: Head): void;
 }
 
-/** Beside the log, on another disk if there is one: whether the log ever had records. An empty log is lost, or new. */
+/** Beside the log, on another disk if there is one: which log it was that had all of the region's records. */
 export interface LogMarker {
-  isSet(): Promise<boolean>;
-  set(): Promise<void>;
+  /** Undefined: there was none. Empty: one whose identity was not noted, by a release before. */
+  get(): Promise<string | undefined>;
+  set(identity: string): Promise<void>;
 }

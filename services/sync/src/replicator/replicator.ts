@@ -18,6 +18,7 @@ import type {
 import { recoverLog } from '../replication/state-log.ts';
 import { type MembershipView, StateMachine } from '../replication/state-machine.ts';
 import type { RegionSyncStatus } from '../replication/status.ts';
+import { Alarms } from './alarms.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { LogWriter } from './log-writer.ts';
 import type { SyncMetrics } from './metrics.ts';
@@ -38,7 +39,7 @@ export interface ReplicatorOptions {
   readonly fetchIntervalMs: number;
   readonly driftMaxMs: number;
   readonly headIntervalMs: number;
-  /** Beside the log: whether it ever had records. */
+  /** Beside the log: which one had all records. */
   readonly marker: LogMarker;
   /** The state log is not ours any more: the process must end. */
   readonly onFatal: (failure: Failure) => void;
@@ -68,6 +69,7 @@ export class Replicator implements Component {
   #watches: Watches | undefined;
   /** Of this machine: its records must not be taken for those of the one before, whose numbers began at 1, too. */
   #writer: LogWriter;
+  readonly #alarms: Alarms;
   readonly #keeper: LogKeeper;
   #ids = 0;
   #tick: Timer | undefined;
@@ -78,6 +80,7 @@ export class Replicator implements Component {
     this.#options = options;
     this.#writes = new PendingWrites(options.clock);
     this.#writer = new LogWriter(options);
+    this.#alarms = new Alarms(options);
     this.#keeper = new LogKeeper(options, this.#stopped.signal);
   }
 
@@ -93,10 +96,13 @@ export class Replicator implements Component {
 
   async #boot(): Promise<void> {
     const { region, members, random, fetchIntervalMs, headIntervalMs, driftMaxMs, logger, metrics } = this.#options;
-    const contents = await this.#keeper.recover();
-    const { records, unreadable, isComplete } = contents;
-    const log = recoverLog(contents);
-    const hadLog = await this.#keeper.hadRecords();
+    const { hadLog, isReplaced, ...content } = await this.#keeper.recover();
+    const { records, unreadable, isComplete } = content;
+    if (isReplaced) {
+      metrics.alarm('LOG_LOST', region);
+      logger.error({ records: records.length }, 'the store of the state log was lost; getting all back from the peers');
+    }
+    const log = recoverLog(content);
     if (!isComplete) {
       metrics.alarm('LOG_DAMAGED', region);
       logger.error(
@@ -105,18 +111,23 @@ export class Replicator implements Component {
       );
     }
     const intervals = { fetchIntervalMs, headIntervalMs };
-    const machine = new StateMachine({ region, members, random, ...intervals, driftMaxMs, hadLog }, log, this.#now());
+    const machine = new StateMachine(
+      { region, members, random, ...intervals, driftMaxMs, hadLog, isReplaced },
+      log,
+      this.#now(),
+    );
     this.#machine = machine;
     this.#writer = new LogWriter(this.#options);
     this.#watches?.end(beginsAnew());
     this.#watches = new Watches(machine);
-    if (records.length > 0) await this.#keeper.mark();
+    if (!machine.isRecovering) await this.#keeper.mark();
     const { isRecovering, liveVector } = machine;
     logger.info({ entries: records.length, vector: liveVector.toString(), isRecovering }, 'state rebuilt from the log');
   }
 
   /** Asks every peer now: at the start, once their questions can be answered here, and when links may be back. */
   connect(): void {
+    void this.#keeper.verify();
     this.#step({ kind: 'connected' });
     if (this.#tick === undefined) this.#scheduleTick();
   }
@@ -141,7 +152,7 @@ export class Replicator implements Component {
     this.#stopped.abort(failure);
     this.#tick?.cancel();
     this.#writes.refuseAll(failure);
-    return Promise.resolve();
+    return this.#keeper.idle();
   }
 
   /** As it travels. Empty until the log has been read. */
@@ -169,9 +180,9 @@ export class Replicator implements Component {
     return this.#machine;
   }
 
-  /** Heartbeats of a region so far, in this life of the process: who still speaks has a count that grows. */
-  headsOf(region: string): number {
-    return this.#running.headsOf(region);
+  /** How often everything that a region had said was here, in this life of the process: grows while both hear each other. */
+  timesCaughtUpWith(region: string): number {
+    return this.#running.timesCaughtUpWith(region);
   }
 
   /** Keys with concurrent versions that differ. */
@@ -270,13 +281,9 @@ export class Replicator implements Component {
     return this.#updates(seen, true, signal);
   }
 
-  async *#updates(
-    seen: VersionVector,
-    isFollower: boolean,
-    signal: AbortSignal,
-  ): AsyncGenerator<Update, void, undefined> {
+  #updates(seen: VersionVector, isFollower: boolean, signal: AbortSignal): AsyncGenerator<Update, void, undefined> {
     assert(this.#watches !== undefined, 'the log has been read');
-    yield* this.#watches.updates(seen, isFollower, AbortSignal.any([signal, this.#stopped.signal]));
+    return this.#watches.updates(seen, isFollower, AbortSignal.any([signal, this.#stopped.signal]));
   }
 
   get #running(): StateMachine {
@@ -305,18 +312,20 @@ export class Replicator implements Component {
 
   #step(...inputs: readonly Input[]): void {
     if (this.#stopped.signal.aborted) return;
-    const { isRecovering } = this.#running;
+    const machine = this.#running;
+    const { isRecovering } = machine;
     const appends: Append[] = [];
-    for (const output of this.#running.step(inputs, this.#now()))
+    for (const output of machine.step(inputs, this.#now()))
       if (output.kind === 'append') appends.push(output);
       else this.#do(output);
     for (let at = 0; at < appends.length; at += RUN_RECORDS_MAX)
       void this.#append(appends.slice(at, at + RUN_RECORDS_MAX));
-    if (isRecovering && !this.#running.isRecovering) this.#tell([]);
+    if (!this.#keeper.isMarked && !machine.isRecovering) void this.#keeper.mark();
+    if (isRecovering && !machine.isRecovering) this.#tell([]);
   }
 
   #do(output: Exclude<Output, { kind: 'append' }>): void {
-    const { peers, metrics, logger } = this.#options;
+    const { peers, metrics } = this.#options;
     if (output.kind === 'forget') void this.#forget(output.id, output.key, output.sequence);
     else if (output.kind === 'fetch') void this.#fetch(output.peer, output.request);
     else if (output.kind === 'head') peers.publishHead(output.head);
@@ -327,10 +336,7 @@ export class Replicator implements Component {
     else if (output.kind === 'refused') this.#writes.refused(output.id, output.failure);
     else if (output.kind === 'changed') this.#tell(output.keys);
     else if (output.kind === 'event') metrics.event(output.event, output.peer);
-    else {
-      metrics.alarm(output.reason, output.peer);
-      logger.error({ reason: output.reason, peer: output.peer, detail: output.detail }, 'replication alarm');
-    }
+    else this.#alarms.raise(output.reason, output.peer, output.detail);
   }
 
   #tell(keys: readonly string[]): void {
@@ -349,7 +355,6 @@ export class Replicator implements Component {
       inputs.push({ kind: 'appended', id, sequence: appended.sequence });
     }
     if (inputs.length === 0 || machine !== this.#machine) return;
-    void this.#keeper.mark();
     this.#step(...inputs);
   }
 

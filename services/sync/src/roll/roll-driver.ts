@@ -29,8 +29,11 @@ export interface RollDriverOptions {
   readonly problems: ModelProblems;
   readonly evidence: EvidenceDesk;
   readonly blobs: Pick<BlobStore, 'bytesOf'>;
-  /** When something last came from the region, in any unit: only whether it changes is looked at. */
-  readonly heardAt: (region: string) => number;
+  /**
+   * When everything that the region had said was here last, in any unit: only whether it changes is looked at. Its heartbeat
+   * alone is too little: after a cut it comes before the news of what became of the roll.
+   */
+  readonly knownAt: (region: string) => number;
   /** The least that a lease means: what a region is heard of in, whatever happens to one message. */
   readonly leaseMinMs: number;
   readonly clock: Clock;
@@ -104,7 +107,7 @@ export class RollDriver implements Component {
   #listen(roll: AliasRoll): void {
     const nowMs = this.#o.clock.monotonicMs();
     for (const region of this.#regionsOf(roll))
-      if (region !== this.#o.region) this.#contact.note(region, this.#o.heardAt(region), nowMs);
+      if (region !== this.#o.region) this.#contact.note(region, this.#o.knownAt(region), nowMs);
   }
 
   /** Those that are still in it. */
