@@ -23,4 +23,5 @@ test('two processes of a member that sealed beside each other have sealed what e
   expect(membership.stateOf('guangzhou')).toBe('removed');
   expect([4, 5].map((counter) => membership.admits({ actor: gone, counter }))).toEqual([true, false]);
   expect([4, 5].map((counter) => membership.isVoid({ actor: gone, counter }))).toEqual([false, true]);
+  expect([gone, one].map((actor) => membership.wasSealed(actor))).toEqual([true, false]);
 });
