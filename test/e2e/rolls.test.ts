@@ -22,8 +22,8 @@ import { repeatedGraph } from '../support/repeated-graph.ts';
 const START_MS = 120_000;
 /** Of the default gate. */
 const GATE_TASKS = 50;
-/** Measured: 5 times the work take 5 to 6.5 times as long, and the gate's factor is 3.5. */
-const REPEATS = 6;
+/** 5 times the work take 5 to 6.5 times as long, the gate's factor is 3.5, and a busy machine makes the old p95 larger. */
+const REPEATS = 8;
 let running: RunningSystem;
 let door: RpcClient<typeof RecognitionService>;
 let photo: Buffer;
@@ -165,7 +165,7 @@ describe('a roll', () => {
     expect(status.out).toMatch(/beijing +1 +failed +centernet-320 .*95 % of (?:[5-9]\d|\d{3,}) inferences took up to/);
     expect(status.out).toMatch(/shanghai +2 +waits +centernet-320/);
     await uses('centernet-320', door);
-  });
+  }, 120_000);
 
   test('that passes ends with the new model in both regions; --back takes both to the old one', async () => {
     const to = ['--to', 'centernet-512', '--skip-traffic-gate'];
