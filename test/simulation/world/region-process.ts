@@ -124,7 +124,8 @@ export class RegionProcess implements Host {
     this.store.lifeBegins(this.disk.unreadable.size === 0);
     this.#startedAtMs = heap.nowMs;
     const commandFor = (key: string) => this.#replies.commandFor(key);
-    const hasLostLog = this.disk.hadLog && this.disk.records.size === 0;
+    const { hadLog, isReplaced } = this.disk;
+    const hasLostLog = isReplaced || (hadLog && this.disk.records.size === 0);
     this.#owed = hasLostLog ? this.world.heldByOthers(this.region) : [];
     this.#offeredAtMs = undefined;
     if (this.disk.unreadable.size > 0) this.world.oracle.distrusted(this.store, this.disk.records);
@@ -137,7 +138,7 @@ export class RegionProcess implements Host {
     const limits = { fetchIntervalMs: FETCH_INTERVAL_MS, headIntervalMs, driftMaxMs: DRIFT_MS };
     const given = { region: this.region, members, random: new Chance(this.#random.int(2 ** 30), life) };
     const pages = fetchBytesMax === undefined ? {} : { fetchBytesMax };
-    this.#machine = new StateMachine({ ...given, ...limits, ...pages, hadLog: this.disk.hadLog }, log, this.#now());
+    this.#machine = new StateMachine({ ...given, ...limits, ...pages, hadLog, isReplaced }, log, this.#now());
     this.#expectSoundClock();
     this.#tick(life);
   }
@@ -147,6 +148,7 @@ export class RegionProcess implements Host {
     if (this.#machine === undefined) return;
     trace.add(heap.nowMs, this.name, describeInput(input));
     const outputs = this.#stepped(this.#machine, input);
+    if (!this.#machine.isRecovering) this.disk.isReplaced = false;
     this.#expectSoundClock();
     this.#expectResynced(input);
     if (input.kind === 'appended' && this.dies('append-told')) return;

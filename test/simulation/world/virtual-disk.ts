@@ -10,6 +10,8 @@ export class VirtualDisk {
   readonly unreadable = new Map<string, number>();
   /** The region's folder, not the log, says so. */
   hadLog = false;
+  /** Nor is this the log that the folder knows: until all is back, however much is here. */
+  isReplaced = false;
   readonly facts: StoreFacts;
   #sequence = 0;
 
@@ -61,6 +63,7 @@ export class VirtualDisk {
     for (const [key, record] of this.records) copy.records.set(key, record);
     for (const [key, sequence] of this.unreadable) copy.unreadable.set(key, sequence);
     copy.hadLog = this.hadLog;
+    copy.isReplaced = this.isReplaced;
     copy.#sequence = this.#sequence;
     return copy;
   }
@@ -73,5 +76,6 @@ export class VirtualDisk {
 export function emptyDisk(region: string, hadLog: boolean): VirtualDisk {
   const disk = new VirtualDisk(new StoreFacts(region));
   disk.hadLog = hadLog;
+  disk.isReplaced = hadLog;
   return disk;
 }
