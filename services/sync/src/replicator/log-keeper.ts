@@ -118,19 +118,20 @@ export class LogKeeper {
   }
 
   /**
-   * Clears the log but for the region's generation.
+   * Clears the log but for the region's generation. Its identity is another one, which is noted when the others have sent
+   * what they have: a process that dies in between does not take the part that had come for all.
    * @param boot reads it again
    * @returns false when the process stops before
    */
   beginAnew(generation: number, boot: () => Promise<void>): Promise<boolean> {
     const { log, random } = this.#options;
-    const meta = { ...NO_META, generation, identity: this.#identity };
     const nothing = { lineage: NO_LINEAGE, clock: VersionVector.EMPTY, last: TIMESTAMP_ZERO };
-    const record = { key: META_KEY, meta, ...nothing };
     return this.#untilDone('rejoin', async () => {
       await log.clear();
+      const identity = random.bigint64().toString(16).padStart(16, '0');
+      const record = { key: META_KEY, meta: { ...NO_META, generation, identity }, ...nothing };
       // Of each attempt: what an earlier one stored is gone, and the log would take this one for a repetition of it.
-      const messageId = `rejoin.${random.bigint64().toString(16)}`;
+      const messageId = `rejoin.${identity}`;
       await log.append(record, { expectedSequence: 0, messageId, cause: undefined });
       await boot();
     });

@@ -94,11 +94,11 @@ export class Replicator implements Component {
     }));
   }
 
-  async #boot(): Promise<void> {
+  async #boot(isBegunAnew = false): Promise<void> {
     const { region, members, random, fetchIntervalMs, headIntervalMs, driftMaxMs, logger, metrics } = this.#options;
     const { hadLog, isReplaced, ...content } = await this.#keeper.recover();
     const { records, unreadable, isComplete } = content;
-    if (isReplaced) {
+    if (isReplaced && !isBegunAnew) {
       metrics.alarm('LOG_LOST', region);
       logger.error({ records: records.length }, 'the store of the state log was lost; getting all back from the peers');
     }
@@ -382,7 +382,7 @@ export class Replicator implements Component {
     this.#options.logger.warn({ generation }, 'this region was removed and added again: it begins anew');
     this.#writes.refuseAll(beginsAnew());
     this.#turn = [];
-    if (!(await this.#keeper.beginAnew(generation, () => this.#boot()))) return;
+    if (!(await this.#keeper.beginAnew(generation, () => this.#boot(true)))) return;
     this.#tell([]);
     this.connect();
   }
