@@ -3,7 +3,7 @@ import type { ModelVersion } from '../rolls/answers.ts';
 import { type CutOptions, concurrentRolls, cutOffAfter, cutOffBefore } from '../rolls/cuts.ts';
 import { REGIONS, Trial } from '../rolls/trial.ts';
 import { addVersion, installedManifest } from '../rolls/versions.ts';
-import { startLocalSystem } from '../support/local-system.ts';
+import { type RunningSystem, startLocalSystem } from '../support/local-system.ts';
 
 /**
  * Goal: rolls while regions are cut off from each other end as ADR 007 says, and no task is answered by a model that its
@@ -15,12 +15,13 @@ const HEARTBEAT = { MERIDIAN_HEAD_INTERVAL_MS: '200' };
 /** Longer than a busy machine keeps heartbeats waiting. How fast the models are is not looked at here. */
 const GATE = { leaseMs: 5_000, tasksMin: 20, p95Factor: 1_000 };
 
+let running: RunningSystem | undefined;
 let trial: Trial;
 let options: CutOptions;
 let versions: Record<'one' | 'two' | 'three', ModelVersion>;
 
 beforeAll(async () => {
-  const running = await startLocalSystem({ auditor: true, environment: HEARTBEAT });
+  running = await startLocalSystem({ auditor: true, environment: HEARTBEAT });
   trial = await Trial.open(running);
   const faces = await installedManifest(running, 'blazeface');
   const [one, two, three] = [
@@ -42,7 +43,7 @@ afterEach(async () => {
 
 afterAll(async () => {
   await trial?.close();
-  await trial?.running.stop();
+  await running?.stop();
 }, START_MS);
 
 describe('a region that is cut off', () => {

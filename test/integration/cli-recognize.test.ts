@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Failure } from '@meridian/failure';
@@ -31,7 +32,7 @@ describe('recognize', () => {
       /grey\.png\n.*\n.*\n {2}cat +87 % +0,0 – 32,32\n {2}entry beijing, ran in shanghai on w1 · 1 attempt · task t0\n {2}15 ms = queue 1 ms/,
     );
     expect(code).toBe(0);
-    expect((await sharp(annotated).metadata()).width).toBe(64);
+    expect((await sharp(await readFile(annotated)).metadata()).width).toBe(64);
   });
 
   test('several files: each is answered or named, in order, and the code says that one failed', async () => {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { type AliasView, type RegionRoll, RollPhase, RollService, RollState } from '@meridian/contracts/roll';
 import { StateService } from '@meridian/contracts/state';
 import { createClient, type RpcClient } from '@meridian/rpc';
@@ -198,9 +199,10 @@ export class Trial {
 }
 
 /** A person, small: what is looked at is who answers, not how fast pictures are decoded. */
-function photograph({ provisioned }: RunningSystem): Promise<Buffer> {
+async function photograph({ provisioned }: RunningSystem): Promise<Buffer> {
   const sample = provisioned.samples.find(({ file }) => file.startsWith(PHOTOGRAPH));
-  return sharp(sample?.path ?? '')
+  // Another suite of this process may have taken the loaders of files away.
+  return sharp(await readFile(sample?.path ?? ''))
     .resize(PICTURE_PIXELS)
     .jpeg()
     .toBuffer();
