@@ -217,11 +217,11 @@ export const MUTANTS: readonly Mutant[] = [
     bug: 'a region that was removed and added again goes on with its old state',
   },
   {
-    name: 'seal-of-one',
+    name: 'seal-of-each',
     place: 'services/sync/src/replication',
-    find: '!voters.every((voter) => this.#hasSealed(region, voter)))',
-    replace: '!voters.some((voter) => this.#hasSealed(region, voter)))',
-    bug: 'a removed region is sealed by the first member that says so',
+    find: 'for (const voter of voters) seal = ',
+    replace: 'for (const voter of voters.slice(0, 1)) seal = ',
+    bug: 'a removed region is sealed by what each member itself had of it',
   },
   {
     name: 'context-not-kept',

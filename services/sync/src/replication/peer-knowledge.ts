@@ -126,5 +126,5 @@ export class PeerKnowledge {
 /** A head of an ended life may be on its way for so long. Longer notices a clone later, shorter takes late ones for it. */
 const LATE_HEAD_MS = 20_000;
 /** A process that is not heard for longer is over, or cut off. */
-const HEARD_LATELY_MS = 30_000;
+export const HEARD_LATELY_MS = 30_000;
 export const LIVES_MAX = 16;

@@ -1,10 +1,11 @@
-import { type ActorId, type Dot, HybridLogicalClock, VersionVector } from '@meridian/causality';
+import { type ActorId, type Dot, HybridLogicalClock, regionOf, VersionVector } from '@meridian/causality';
 import { EndedEpochs, type Entry } from '@meridian/replica';
 import type { Random } from '@meridian/runtime';
 import { Commit } from './commit.ts';
 import { FETCH_BYTES_MAX } from './fetch-schedule.ts';
 import { Membership } from './membership.ts';
 import { NodeClock } from './node-clock.ts';
+import { HEARD_LATELY_MS } from './peer-knowledge.ts';
 import { Peers } from './peers.ts';
 import {
   type AlarmReason,
@@ -79,6 +80,7 @@ export class RegionState {
   outputs: Output[] = [];
   /** Sequences of records that could not be read, by key, until something has taken their place. */
   readonly #unreadable: Map<string, number>;
+  readonly #startedAtMs: number;
   #clock: NodeClock;
   #ids = 0;
 
@@ -87,12 +89,13 @@ export class RegionState {
     this.region = region;
     this.random = random;
     this.now = now;
+    this.#startedAtMs = now.monotonicMs;
     this.meta = log.meta;
     this.metaSequence = log.metaSequence;
     this.#unreadable = new Map(log.unreadable);
     this.hlc = new HybridLogicalClock(() => this.now.wallMs, { driftMaxMs, last: log.last });
     this.membership = new Membership(region, members);
-    this.view = new View({ isVoid: (dot) => this.membership.isVoid(dot), isOver: (dot) => this.ended.isOver(dot) });
+    this.view = new View({ isVoid: (dot) => this.membership.isVoid(dot), isOver: (dot) => this.#isOver(dot) });
     for (const { entry } of log.entries) this.#learn(entry);
     this.#clock = NodeClock.starting(region, this.ended.inward(log.vector));
     this.view.clock = this.#clock.vector;
@@ -231,6 +234,14 @@ export class RegionState {
     this.begin(
       new Commit({ kind: 'collect', keys: [], left: [] }, [this.append(this.metaRecord(this.meta, this.vector))]),
     );
+  }
+
+  /** A twin lists the life of its original, which goes on: then it is heard. */
+  #isOver(dot: Dot): boolean {
+    const { monotonicMs } = this.now;
+    if (!this.ended.isOver(dot) || monotonicMs - this.#startedAtMs <= HEARD_LATELY_MS) return false;
+    const heard = this.peers.actorsHeard(regionOf(dot.actor), monotonicMs);
+    return !heard.includes(dot.actor) && !this.sources.living.has(dot.actor);
   }
 
   /** Records of groups that are not whole: before anything replaces the rest of them, or is said of their keys. */
