@@ -107,7 +107,7 @@ export class Faults {
     const wall = new WallClock(0);
     wall.set(process.wall.wallMs(world.heap.nowMs), world.heap.nowMs);
     const twin = world.add(`${process.region}*`, process.region, disk, wall, world.processes.length);
-    for (const other of world.processes) other.mayBeAnsweredBy(twin);
+    world.mayAnswer(twin);
     this.departing = keepsFirst ? twin : process;
   }
 

@@ -21,7 +21,7 @@ import { describeInput, describeOutput } from './describe.ts';
 import { DiskQueue } from './disk-queue.ts';
 import { Outbox } from './outbox.ts';
 import { type AskedWrite, Replies } from './replies.ts';
-import type { Host, Surroundings } from './surroundings.ts';
+import type { Answerer, Host, Surroundings } from './surroundings.ts';
 import type { VirtualDisk } from './virtual-disk.ts';
 import type { WallClock } from './wall-clock.ts';
 
@@ -112,7 +112,7 @@ export class RegionProcess implements Host {
   }
 
   /** Another process answers under the name of a region that this one asks: it may be the one that does. */
-  mayBeAnsweredBy({ region, shown }: RegionProcess): void {
+  mayBeAnsweredBy({ region, shown }: Answerer): void {
     if (this.#owed.length > 0 && region !== this.region) this.#owed = [...this.#owed, shown];
   }
 
@@ -209,6 +209,7 @@ export class RegionProcess implements Host {
     losses.left(this.store);
     this.disk = disk;
     if (members.has(this.region)) losses.joined(disk.facts);
+    this.world.mayAnswer(this);
   }
 
   #stepped(machine: StateMachine, input: Input): readonly Output[] {

@@ -42,6 +42,13 @@ export interface Host extends Addressee {
   dies(point: CrashPoint): boolean;
 }
 
+/** Somebody whose store has changed, or who is new. */
+export interface Answerer {
+  readonly region: string;
+  /** What it can answer with. */
+  readonly shown: IdSet;
+}
+
 /** What a process can reach. */
 export interface Surroundings {
   readonly options: SimulationOptions;
@@ -51,6 +58,7 @@ export interface Surroundings {
   readonly trace: Trace;
   readonly network: Network;
   readonly oracle: Oracle;
+  mayAnswer(process: Answerer): void;
   /** Clocks are right and no store is lost or doubled: wall times mean something. */
   readonly tellsTime: boolean;
   /** Changes of any disk. */

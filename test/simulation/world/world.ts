@@ -15,7 +15,7 @@ import { Chance } from './chance.ts';
 import { EventHeap } from './event-heap.ts';
 import { Network } from './network.ts';
 import { RegionProcess } from './region-process.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { Answerer, Surroundings } from './surroundings.ts';
 import { emptyDisk, type VirtualDisk } from './virtual-disk.ts';
 import { WallClock } from './wall-clock.ts';
 
@@ -80,6 +80,11 @@ export class World implements Surroundings {
   heldByOthers(region: string): IdSet[] {
     const others = this.processes.filter((process) => process.region !== region && !process.isRetired);
     return others.map((process) => process.shown);
+  }
+
+  /** Whoever recovers may be answered by this process, with what it has now. */
+  mayAnswer(process: Answerer): void {
+    for (const other of this.processes) other.mayBeAnsweredBy(process);
   }
 
   nextId(): number {

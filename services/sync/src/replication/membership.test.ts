@@ -23,5 +23,9 @@ test('two processes of a member that sealed beside each other have sealed what e
   expect(membership.stateOf('guangzhou')).toBe('removed');
   expect([4, 5].map((counter) => membership.admits({ actor: gone, counter }))).toEqual([true, false]);
   expect([4, 5].map((counter) => membership.isVoid({ actor: gone, counter }))).toEqual([false, true]);
+  const isAdded = version(one, encodeMember({ isRemoved: false, generation: 1 }), 2);
+  membership.update(entry(memberKey('guangzhou'), isAdded));
+  expect([4, 5].map((counter) => membership.isVoid({ actor: gone, counter }))).toEqual([false, true]);
+  expect(membership.isVoid({ actor: actorId('guangzhou', 2n), counter: 1 })).toBe(false);
   expect([gone, one].map((actor) => membership.wasSealed(actor))).toEqual([true, false]);
 });

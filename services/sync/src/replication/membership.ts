@@ -125,10 +125,16 @@ export class Membership {
     return state === 'active' || state === 'removing' || (this.sealOf(region)?.counterOf(actor) ?? 0) >= counter;
   }
 
-  /** Whether an event lies behind the seal of a removed region: nobody will ever take it over. */
+  /** Whether an event lies behind the seal of a region that is or was removed: nobody will ever take it over. */
   isVoid({ actor, counter }: Dot): boolean {
     const region = regionOf(actor);
-    return this.stateOf(region) === 'removed' && (this.sealOf(region)?.counterOf(actor) ?? 0) < counter;
+    if (this.stateOf(region) === 'removed') return (this.sealOf(region)?.counterOf(actor) ?? 0) < counter;
+    // Seals of before it was added again.
+    const former = [...(this.#seals.get(region)?.values() ?? [])].filter(
+      ({ generation }) => generation < this.generationOf(region),
+    );
+    const counters = former.flatMap(({ seen }) => seen.filter(([other]) => other === actor).map(([, last]) => last));
+    return counters.length > 0 && Math.max(...counters) < counter;
   }
 
   admitsAll(vector: VersionVector): boolean {
