@@ -167,7 +167,7 @@ function drawFaults(regions: number, durationMs: number, chance: Chance): Planne
     byMs: chance.pick([-100, -5_000, -3_600_000, -YEARS_10_MS, 300, 5_000]),
   }));
   some(0.25, 3, () => ({ kind: 'freeze', atMs: at(), forMs: chance.pick([500, 5_000, 20_000]) }));
-  if (regions > 2 && chance.happens(0.25)) {
+  if (regions > 2 && chance.happens(0.35)) {
     const addedAfterMs = chance.happens(0.75) ? chance.between(200, durationMs) : undefined;
     faults.push({ kind: 'remove', atMs: at(), addedAfterMs });
   }

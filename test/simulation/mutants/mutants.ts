@@ -284,13 +284,6 @@ export const MUTANTS: readonly Mutant[] = [
     bug: 'a list of ended lives is taken in by a delta though the lives are missing',
   },
   {
-    name: 'twin-passed-over',
-    place: 'services/sync/src/replication',
-    find: '!living.has(actor) && ',
-    replace: 'actor !== clock.lineage.actor && ',
-    bug: 'what a clone wrote is passed over as lost while the clone lives',
-  },
-  {
     name: 'time-before-resync',
     place: 'services/sync/src/replication',
     find: 'return this.owesResync ? 0 : ',
