@@ -42,3 +42,20 @@ test('a deletion that the peer has forgotten since the first page is not taken f
   const since = round(page(seen(3), 'a', seen(2)), page(seen(4), '', seen(4)));
   expect(since.completeVector).toBeUndefined();
 });
+
+test('of keys whose whole ranges are in, old versions may not come in from elsewhere before the round ends', () => {
+  const schedule = new FetchSchedule({ ...options, random: seededRandom(1) });
+  const request = schedule.start(0, VersionVector.EMPTY);
+  if (request === undefined) throw new Error('no round begins');
+  expect(schedule.accepts(request, page(seen(3), 'k'))).toBe(true);
+  expect(schedule.seenOf('a')).toBeUndefined();
+  const next = schedule.applied('k', 1) as FetchRequest;
+  expect([schedule.seenOf('a'), schedule.seenOf('k'), schedule.seenOf('l')].map((v) => v?.toString())).toEqual([
+    seen(3).toString(),
+    seen(3).toString(),
+    undefined,
+  ]);
+  schedule.accepts(next, { ...page(seen(3), 'm'), isWholeRange: false });
+  schedule.applied('m', 1);
+  expect(schedule.seenOf('a')).toBeUndefined();
+});

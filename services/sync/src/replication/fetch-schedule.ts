@@ -33,6 +33,8 @@ interface Round {
   /** A page came from a peer that has seen less than the one of the first page: all of it together is nobody's state. */
   isBroken: boolean;
   readonly isRepair: boolean;
+  /** All pages so far were whole ranges. */
+  isWhole: boolean;
 }
 
 /**
@@ -112,7 +114,7 @@ export class FetchSchedule {
       isTainted: false,
       isBroken: false,
     };
-    this.#round = { ...begin, isRepair: this.#repairs };
+    this.#round = { ...begin, isRepair: this.#repairs, isWhole: true };
     this.#isDueAgain = false;
     this.#repairs = false;
     return this.#request(this.#round);
@@ -129,12 +131,23 @@ export class FetchSchedule {
     } else if (!answer.vector.dominates(round.firstVector)) round.isBroken = true;
     // A key that is absent from a later page may be so for a deletion that the first page's clock does not contain.
     if (!round.firstVector.dominates(answer.collected)) round.isTainted = true;
+    round.isWhole &&= answer.isWholeRange;
     return true;
   }
 
   /** Something of the page could not be applied: the peer's vector must not be taken over. */
   taint(): void {
     if (this.#round !== undefined) this.#round.isTainted = true;
+  }
+
+  /**
+   * What has been taken over of a key by the whole ranges of the round that is under way. The clock gets it at the end:
+   * until then an old version of a key that the peer no longer has must not come in from elsewhere.
+   */
+  seenOf(key: string): VersionVector | undefined {
+    const round = this.#round;
+    if (round === undefined || !round.isWhole || round.isTainted || round.isBroken) return undefined;
+    return round.afterKey !== '' && key <= round.afterKey ? round.firstVector : undefined;
   }
 
   /** What may be joined once the page whose `nextKey` is '' has been applied. */

@@ -24,6 +24,7 @@ export class Merging {
       admits: (dot) => membership.admits(dot) && !this.#quarantined.has(dot.actor),
       receives: (t) => hlc.receive(t) !== 'far-future',
       isRepair: origin.isRepair,
+      seenOf: (key) => peers.seenOf(key),
     });
     for (const { key, reason } of rejected) this.#rejected(origin.peer, key, reason, remote);
     if (rejected.length > 0 && origin.nextKey !== undefined) peers.scheduleOf(origin.peer)?.taint();

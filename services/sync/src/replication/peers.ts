@@ -67,6 +67,13 @@ export class Peers {
     return this.#peers.get(region)?.schedule;
   }
 
+  /** What rounds that are under way have taken over of a key; see {@link FetchSchedule.seenOf}. */
+  seenOf(key: string): VersionVector {
+    let seen = VersionVector.EMPTY;
+    for (const { schedule } of this.#peers.values()) seen = seen.merge(schedule.seenOf(key) ?? VersionVector.EMPTY);
+    return seen;
+  }
+
   get isFetching(): boolean {
     return [...this.#peers.values()].some(({ schedule }) => schedule.isUnderWay);
   }

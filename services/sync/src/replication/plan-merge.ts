@@ -13,6 +13,8 @@ export interface MergeRules {
   readonly receives: (t: Timestamp) => boolean;
   /** Keep all versions of both sides. */
   readonly isRepair: boolean;
+  /** What has been taken over of the key, and is not in the clock yet. */
+  readonly seenOf: (key: string) => VersionVector;
 }
 
 export interface Rejected {
@@ -34,7 +36,7 @@ export function planMerge(view: View, remote: readonly Entry[], rules: MergeRule
   let added = 0;
   for (const entry of remote) {
     const { key } = entry;
-    const existing = merged.get(key) ?? view.at(key);
+    const existing = merged.get(key) ?? withContext(view.at(key), rules.seenOf(key));
     const result = mergeOne(existing, entry, rules);
     const isNew = !merged.has(key) && view.get(key) === undefined;
     if (typeof result === 'string') rejected.push({ key, reason: result });
@@ -63,6 +65,10 @@ export function absentIn(
   for (const key of view.keysBetween(range.afterKey, range.untilKey))
     if (!keys.has(key)) absent.push({ key, versions: [], context: vector });
   return absent;
+}
+
+function withContext(entry: Entry, seen: VersionVector): Entry {
+  return seen.size === 0 ? entry : { ...entry, context: entry.context.merge(seen) };
 }
 
 function mergeOne(existing: Entry, remote: Entry, rules: MergeRules): Entry | AlarmReason {
