@@ -155,8 +155,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'clock-before-entries',
     place: 'services/sync/src/replication',
-    find: "const isHeldBack = this.origin.kind === 'merge' && ",
-    replace: 'const isHeldBack = this.#appends.length < 0 && ',
+    find: 'i === last ? applied : before;',
+    replace: 'i === 0 ? applied : before;',
     bug: 'the record with the new clock may be stored before the entries',
   },
   {
@@ -282,12 +282,5 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const isReadable = hasLives && ',
     replace: 'const isReadable = ',
     bug: 'a list of ended lives is taken in by a delta though the lives are missing',
-  },
-  {
-    name: 'time-before-resync',
-    place: 'services/sync/src/replication',
-    find: 'return this.owesResync ? 0 : ',
-    replace: 'return ',
-    bug: 'a region tells what it has until now although it lost what it had acknowledged',
   },
 ];
