@@ -1,9 +1,10 @@
+import { VersionVector } from '@meridian/causality';
 import { Failure } from '@meridian/failure';
 import type { Collector } from './collector.ts';
 import { type LocalWrites, OWN } from './local-writes.ts';
 import type { Change } from './protocol.ts';
 import type { RegionState } from './region-state.ts';
-import { dueChanges, hasHoles } from './upkeep.ts';
+import { allHolesOf, dueChanges } from './upkeep.ts';
 
 /** Deltas and answers that were on their way when a log was lost have come by then. */
 const HOLE_AGE_MS = 25_000;
@@ -14,6 +15,7 @@ export class Chores {
   readonly #writes: LocalWrites;
   readonly #collector: Collector;
   #holesSinceMs: number | undefined;
+  #holes = VersionVector.EMPTY;
 
   constructor(state: RegionState, writes: LocalWrites, collector: Collector) {
     this.#state = state;
@@ -33,8 +35,11 @@ export class Chores {
   /** A hole is closed only when every peer has answered a whole round that began well after it was seen. */
   #watchHoles(): void {
     const { now, sources, membership, peers, vector: own } = this.#state;
-    if (!hasHoles(sources)) this.#holesSinceMs = undefined;
-    else this.#holesSinceMs ??= now.monotonicMs;
+    const holes = allHolesOf(sources);
+    // Holes that grow are of a life that was heard again: what is missing may come from there.
+    if (holes.size === 0) this.#holesSinceMs = undefined;
+    else if (!this.#holes.dominates(holes)) this.#holesSinceMs = now.monotonicMs;
+    this.#holes = holes;
     const since = this.#holesSinceMs;
     const seen = membership.peers.map((peer) => peers.seenBy(peer));
     // What a peer's clock covers is no hole: it will come.

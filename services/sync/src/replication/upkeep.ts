@@ -175,15 +175,16 @@ export function holesOf({ view, clock, living }: UpkeepSources, region: string):
   return holes;
 }
 
-/** Whether something is ahead of the clock that only this region can say to be over. */
-export function hasHoles(sources: UpkeepSources): boolean {
+/** What is ahead of the clock and only this region can say to be over: of its own earlier lives, and of removed regions. */
+export function allHolesOf(sources: UpkeepSources): VersionVector {
   const { region, membership, clock } = sources;
-  if (holesOf(sources, region).size > 0) return true;
-  if (!membership.isFirst) return false;
-  return membership.removed.some((removed) => {
+  let holes = holesOf(sources, region);
+  if (!membership.isFirst) return holes;
+  for (const removed of membership.removed) {
     const seal = membership.sealOf(removed);
-    return seal !== undefined && !clock.vector.dominates(seal);
-  });
+    if (seal !== undefined && !clock.vector.dominates(seal)) holes = holes.merge(seal);
+  }
+  return holes;
 }
 
 /** A life that no list names yet: it came back with what the peers had. Two lives at once must not list each other for ever. */
