@@ -12,6 +12,8 @@ export class StoreFacts {
   #lastOfLife: Timestamp;
   /** Own writes that the process has asked for together, and what the store learnt with each that it has taken. */
   readonly #together = new Map<number, readonly number[] | undefined>();
+  /** What did not count when this life began, and is in the store until the process writes. */
+  #undone: readonly number[] = [];
 
   constructor(region: string, known = new IdSet(), last = TIMESTAMP_ZERO) {
     this.region = region;
@@ -33,6 +35,7 @@ export class StoreFacts {
 
   /** A record is in the store, and with it all of `ids`. `own`: the write that it comes from, if it is one of this life. */
   learns(own: number | undefined, ids: readonly number[]): void {
+    this.#undone = [];
     if (own !== undefined && this.#together.has(own)) this.#together.set(own, ids);
     for (const learnt of ids) this.known.add(learnt);
   }
@@ -45,13 +48,18 @@ export class StoreFacts {
   lifeBegins(isWhole: boolean): void {
     this.last = this.#lastOfLife;
     const asked = [...this.#together.values()];
-    if (isWhole && asked.includes(undefined)) for (const id of asked.flatMap((ids) => ids ?? [])) this.known.delete(id);
+    if (!isWhole) for (const id of this.#undone) this.known.add(id);
+    else if (asked.includes(undefined)) {
+      this.#undone = asked.flatMap((ids) => ids ?? []);
+      for (const id of this.#undone) this.known.delete(id);
+    }
     this.#together.clear();
   }
 
   copy(): StoreFacts {
     const copy = new StoreFacts(this.region, this.known.copy(), this.#lastOfLife);
     for (const [id, learnt] of this.#together) copy.#together.set(id, learnt);
+    copy.#undone = this.#undone;
     return copy;
   }
 }

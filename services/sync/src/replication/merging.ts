@@ -1,9 +1,10 @@
-import { type Dot, VersionVector } from '@meridian/causality';
+import { compareTimestamps, type Dot, VersionVector } from '@meridian/causality';
 import type { Entry } from '@meridian/replica';
 import { Commit, type MergeOrigin } from './commit.ts';
 import { planMerge } from './plan-merge.ts';
 import type { AlarmReason, Cause } from './protocol.ts';
 import type { RegionState, Unstamped } from './region-state.ts';
+import type { View } from './view.ts';
 
 /** What peers sent, on its way into the state; what cannot be taken raises an alarm and holds the clock back. */
 export class Merging {
@@ -35,7 +36,7 @@ export class Merging {
       const given = i === last ? applied : before;
       return { key: entry.key, entry: view.stripped(entry, given), lineage: clock.lineage, clock: given };
     });
-    const { collected = VersionVector.EMPTY } = origin;
+    const collected = forgottenIn(entries, view).merge(origin.collected ?? VersionVector.EMPTY);
     const hasForgotten = !state.meta.collected.dominates(collected);
     const meta = hasForgotten ? { ...state.meta, collected: state.meta.collected.merge(collected) } : state.meta;
     // A clock that moves while no entry is new is written by itself.
@@ -100,6 +101,24 @@ export class Merging {
       state.outputs.push({ kind: 'wipe', generation });
     }
   }
+}
+
+/**
+ * Deletions that are here and that the merge takes away though nothing came that can have been written after them: a peer
+ * has forgotten them. Who has not seen one would not be told by what is left of the entry that something had been deleted.
+ */
+function forgottenIn(merged: readonly Entry[], view: View): VersionVector {
+  let forgotten = VersionVector.EMPTY;
+  for (const { key, versions } of merged) {
+    const before = view.get(key)?.versions ?? [];
+    const news = versions.filter(({ dot }) => !before.some((known) => isSameDot(known.dot, dot)));
+    for (const { dot, hlc, deleted } of before) {
+      const isLeft = versions.some((left) => isSameDot(left.dot, dot));
+      if (!deleted || isLeft || news.some((later) => compareTimestamps(later.hlc, hlc) > 0)) continue;
+      forgotten = forgotten.merge(VersionVector.of([[dot.actor, dot.counter]]));
+    }
+  }
+  return forgotten;
 }
 
 function isSameDot(a: Dot, b: Dot): boolean {

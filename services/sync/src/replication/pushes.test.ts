@@ -106,3 +106,24 @@ test('a region has caught up with a peer when all that its heartbeat tells of is
   expect(caughtUp()).toBe(before + 2);
   expect(machine.timesCaughtUpWith('nowhere')).toBe(0);
 });
+
+test('a deletion that a peer shows to be forgotten is remembered as such: who has not seen it gets whole ranges', () => {
+  const version = (counter: number, deleted: boolean) => ({
+    ...{ dot: { actor, counter }, hlc: { wallMs: 1_000, logical: counter }, deleted },
+    value: Buffer.from(deleted ? '' : 'v'),
+  });
+  const push = (counter: number, ...versions: ReturnType<typeof version>[]) => {
+    const [from, to] = [seen(counter - 1), seen(counter)];
+    const entries = [{ key: 'config/k', versions, context: to }];
+    const delta = { generation: 0, entries, from, to, lists: VersionVector.EMPTY };
+    let appends = appendsOf(step({ kind: 'delta', origin: 'shanghai', delta }));
+    while (appends.length > 0)
+      appends = appends.flatMap(({ id }) => appendsOf(step({ kind: 'appended', id, sequence: ++sequence })));
+  };
+  push(1, version(1, false));
+  push(2, version(1, false), version(2, true));
+  push(3, version(1, false), version(2, true), version(3, false));
+  expect(machine.collected.toString()).toBe('');
+  push(4, version(1, false), version(3, false));
+  expect(machine.collected.toString()).toBe(seen(2).toString());
+});
