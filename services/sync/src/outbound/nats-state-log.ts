@@ -106,7 +106,7 @@ export class NatsStateLog implements StateLog {
   }
 
   async append(record: LogRecord, options: AppendOptions): Promise<Appended> {
-    if (this.#bus.brokerLife !== this.#askedLife) await this.verify();
+    await this.verify();
     return this.#store(record, options);
   }
 
@@ -122,7 +122,7 @@ export class NatsStateLog implements StateLog {
   async appendRun(
     appends: readonly { readonly record: LogRecord; readonly options: AppendOptions }[],
   ): Promise<readonly Appended[]> {
-    if (this.#bus.brokerLife !== this.#askedLife) await this.verify();
+    await this.verify();
     const events = appends.map(({ record, options }) => this.#message(record, options));
     const published = await this.#bus.publishRun(events, { timeoutMs: APPEND_TIMEOUT_MS });
     return published.map(({ envelope, sequence }) => ({ sequence, event: envelope }));

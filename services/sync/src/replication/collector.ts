@@ -36,13 +36,7 @@ export class Collector {
   /** The log has a step of it: the next one follows. */
   collected(origin: CollectOrigin, commit: Commit): void {
     const state = this.#state;
-    for (const { record, sequence } of commit.stored()) {
-      if (record.meta !== undefined) {
-        state.meta = record.meta;
-        state.metaSequence = sequence;
-      } else if (record.entry !== undefined)
-        state.view.put({ ...record.entry, context: record.entry.context.merge(record.clock) }, sequence);
-    }
+    state.putAll(commit);
     const kept = origin.left.filter(({ versions }) => versions.length > 0);
     if (kept.length === 0) {
       this.#forget(origin.keys);
