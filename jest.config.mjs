@@ -11,7 +11,11 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/.state/', '/dist/'],
 };
 
+/** Suites of real brokers and services: one after the other, when the others are done. */
+const serial = { ...base, runner: '<rootDir>/test/support/serial-runner.mjs' };
+
 export default {
+  maxWorkers: '100%',
   projects: [
     {
       ...base,
@@ -22,10 +26,11 @@ export default {
         '<rootDir>/test/{tidy,faults,bench,simulation,rolls,state}/*.test.ts',
       ],
     },
-    { ...base, displayName: 'contract', testMatch: ['<rootDir>/test/contract/**/*.test.ts'] },
-    { ...base, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
-    { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
+    { ...serial, displayName: 'contract', testMatch: ['<rootDir>/test/contract/**/*.test.ts'] },
+    { ...serial, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
+    { ...serial, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
   ],
+  reporters: ['default', '<rootDir>/test/support/open-handles-reporter.mjs'],
   // Jest takes it from here only, not from a project.
   testTimeout: 60000,
 };

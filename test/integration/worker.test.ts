@@ -191,6 +191,10 @@ async function place(options: TaskOptions = {}): Promise<string> {
   return taskId;
 }
 
+function isRetryable(value: object | undefined): boolean {
+  return value !== undefined && 'retryable' in value && value.retryable === true;
+}
+
 function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
@@ -343,7 +347,8 @@ describe('the inference process', () => {
     const failed = ids.filter((id) => owner.result(id)?.outcome.case === 'error');
     // With several pictures in the process none is blamed.
     expect(failed.length).toBeLessThanOrEqual(1);
-    for (const id of failed) expect(owner.result(id)?.outcome).toMatchObject({ value: { retryable: true } });
+    const final = failed.map((id) => owner.result(id)?.outcome.value).filter((value) => !isRetryable(value));
+    expect(final).toEqual([]);
     const heard = owner.attachments[0]?.heardAtMs ?? [];
     const gaps = heard.slice(1).map((at, i) => at - (heard[i] ?? at));
     expect(Math.max(...gaps)).toBeLessThan(1_000);

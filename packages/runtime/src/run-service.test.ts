@@ -7,8 +7,8 @@ const source = (body: string) => `
 import { writeSync } from 'node:fs';
 import { z } from 'zod';
 import { commonConfig, runService } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
-// Not by the stream, which writes to a pipe later than the log does.
-const log = (text) => writeSync(1, text + '\\n');
+// Into the pipe of the log, at once: two pipes are read in no order, and a stream writes later than the log does.
+const log = (text) => writeSync(2, text + '\\n');
 await runService({ name: 'probe', schema: z.object(commonConfig), compose: async ({ config, clock }) => ({ ${body} }) });
 `;
 const plain = `components: [{ name: 'door', start: async () => {}, drain: async () => log('drained'), stop: async () => log('stopped') }], info: () => ({ port: 7 })`;
