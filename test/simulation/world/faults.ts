@@ -4,7 +4,6 @@ import { Chance } from './chance.ts';
 import { partition } from './partition.ts';
 import type { RegionProcess } from './region-process.ts';
 import { emptyDisk, type VirtualDisk } from './virtual-disk.ts';
-import { WallClock } from './wall-clock.ts';
 import type { World } from './world.ts';
 
 type Of<K extends PlannedFault['kind']> = Extract<PlannedFault, { kind: K }>;
@@ -104,8 +103,7 @@ export class Faults {
     const world = this.#world;
     if (this.departing !== undefined) return;
     world.counts.clones++;
-    const wall = new WallClock(0);
-    wall.set(process.wall.wallMs(world.heap.nowMs), world.heap.nowMs);
+    const wall = process.wall.copy(world.heap.nowMs);
     const twin = world.add(`${process.region}*`, process.region, disk, wall, world.processes.length);
     world.mayAnswer(twin);
     this.departing = keepsFirst ? twin : process;

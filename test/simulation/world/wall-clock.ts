@@ -31,6 +31,14 @@ export class WallClock {
     return Math.max(wallMs, EPOCH_MS + this.#previous.offsetMs + Math.floor(nowMs));
   }
 
+  /** The clock of a copy: it shows the same now, and what the copied disk holds may be as late as this one ever showed. */
+  copy(nowMs: number): WallClock {
+    const copy = new WallClock(this.#offsetMs);
+    copy.#highestMs = this.highestMs(nowMs);
+    copy.#previous = this.#previous;
+    return copy;
+  }
+
   jump(byMs: number, nowMs: number): void {
     this.wallMs(nowMs);
     const offsetMs = Math.max(this.#offsetMs, this.#recentOffset(nowMs));
