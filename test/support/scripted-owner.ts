@@ -60,6 +60,13 @@ export class ScriptedOwner {
     this.#port = await server.listen(`127.0.0.1:${this.#port}`);
   }
 
+  /** As new, for the next test; streams stay. */
+  forget(): void {
+    for (const list of [this.announced, this.waiting, this.results, this.returned]) list.length = 0;
+    this.onAnnounced = () => undefined;
+    this.acknowledges = true;
+  }
+
   /** Ends at once, with all its streams. */
   async stop(): Promise<void> {
     await this.#server?.close();

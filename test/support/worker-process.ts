@@ -7,6 +7,14 @@ const MAIN = path.resolve(import.meta.dirname, '../../services/inference-worker/
 const PLANT = path.resolve(import.meta.dirname, 'plant-source.ts');
 const LOG_CHARS_MAX = 256 * 1024;
 
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** A real inference worker in its own process. */
 export class WorkerProcess {
   readonly #child: ChildProcess;
