@@ -152,7 +152,7 @@ export function readLives(region: string, record: EndedEpochsRecord): [ActorId, 
   return record.epochs.map((epoch, i) => [actorId(region, epoch), counters[i] as number]);
 }
 
-function epochOf(actor: ActorId): bigint {
+export function epochOf(actor: ActorId): bigint {
   return BigInt(`0x${actor.slice(actor.indexOf('@') + 1)}`);
 }
 

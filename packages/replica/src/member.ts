@@ -1,7 +1,7 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { ActorId } from '@meridian/causality';
+import { type ActorId, actorId } from '@meridian/causality';
 import { MemberRecordSchema, SealRecordSchema } from '@meridian/contracts/state';
-import { livesRecord, readLives } from './ended-epochs.ts';
+import { ENDED_EPOCHS_MAX, epochOf, livesRecord, readLives } from './ended-epochs.ts';
 
 /** What an operator decided about a region. */
 export interface Member {
@@ -13,6 +13,8 @@ export interface Member {
 export interface Seal {
   readonly generation: number;
   readonly seen: readonly (readonly [ActorId, number])[];
+  /** Lives of which it had seen no event, but a context that names them. */
+  readonly unseen: readonly ActorId[];
 }
 
 export function encodeMember(member: Member): Uint8Array {
@@ -29,16 +31,18 @@ export function decodeMember(value: Uint8Array): Member | undefined {
   }
 }
 
-export function encodeSeal({ generation, seen }: Seal): Uint8Array {
-  return toBinary(SealRecordSchema, create(SealRecordSchema, { generation, seen: livesRecord(seen) }));
+export function encodeSeal({ generation, seen, unseen }: Seal): Uint8Array {
+  const record = { generation, seen: livesRecord(seen), unseenEpochs: unseen.map(epochOf) };
+  return toBinary(SealRecordSchema, create(SealRecordSchema, record));
 }
 
 /** @returns undefined for bytes that are not a seal of the region. */
 export function decodeSeal(region: string, value: Uint8Array): Seal | undefined {
   try {
-    const { generation, seen } = fromBinary(SealRecordSchema, value);
+    const { generation, seen, unseenEpochs } = fromBinary(SealRecordSchema, value);
     const read = seen === undefined ? [] : readLives(region, seen);
-    return read && { generation, seen: read };
+    if (read === undefined || unseenEpochs.length > ENDED_EPOCHS_MAX) return undefined;
+    return { generation, seen: read, unseen: unseenEpochs.map((epoch) => actorId(region, epoch)) };
   } catch {
     return undefined;
   }

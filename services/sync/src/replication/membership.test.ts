@@ -4,10 +4,12 @@ import { encodeMember, encodeSeal, memberKey, sealKey } from '@meridian/replica'
 import { Membership } from './membership.ts';
 
 const gone = actorId('guangzhou', 1n);
+/** Named by a context only. */
+const silent = actorId('guangzhou', 3n);
 const version = (actor: ActorId, value: Uint8Array, wallMs = 1) => ({
   ...{ dot: { actor, counter: wallMs }, hlc: { wallMs, logical: 0 }, value, deleted: false },
 });
-const seal = (counter: number) => encodeSeal({ generation: 0, seen: [[gone, counter]] });
+const seal = (counter: number) => encodeSeal({ generation: 0, seen: [[gone, counter]], unseen: [silent] });
 const entry = (key: string, ...versions: ReturnType<typeof version>[]) => ({
   ...{ key, versions, context: VersionVector.EMPTY },
 });
@@ -27,5 +29,6 @@ test('two processes of a member that sealed beside each other have sealed what e
   membership.update(entry(memberKey('guangzhou'), isAdded));
   expect([4, 5].map((counter) => membership.isVoid({ actor: gone, counter }))).toEqual([false, true]);
   expect(membership.isVoid({ actor: actorId('guangzhou', 2n), counter: 1 })).toBe(false);
-  expect([gone, one].map((actor) => membership.wasSealed(actor))).toEqual([true, false]);
+  expect(membership.isVoid({ actor: silent, counter: 1 })).toBe(true);
+  expect([gone, silent, one].map((actor) => membership.wasSealed(actor))).toEqual([true, true, false]);
 });

@@ -101,7 +101,7 @@ export class Membership {
   /** Whether the life belongs to an earlier membership of its region, which a removal ended. */
   wasSealed(actor: ActorId): boolean {
     const seals = [...(this.#seals.get(regionOf(actor))?.values() ?? [])];
-    return seals.some(({ seen }) => seen.some(([other]) => other === actor));
+    return seals.some((seal) => namedBy(seal).some(([other]) => other === actor));
   }
 
   get removed(): readonly string[] {
@@ -133,7 +133,9 @@ export class Membership {
     const former = [...(this.#seals.get(region)?.values() ?? [])].filter(
       ({ generation }) => generation < this.generationOf(region),
     );
-    const counters = former.flatMap(({ seen }) => seen.filter(([other]) => other === actor).map(([, last]) => last));
+    const counters = former
+      .flatMap((seal) => namedBy(seal))
+      .flatMap(([other, last]) => (other === actor ? [last] : []));
     return counters.length > 0 && Math.max(...counters) < counter;
   }
 
@@ -172,9 +174,15 @@ function joinedSeal(region: string, { versions }: Entry): Seal | undefined {
     if (seal === undefined || (joined?.generation ?? 0) > seal.generation) continue;
     const before = joined?.generation === seal.generation ? joined.seen : [];
     const seen = VersionVector.of([...before, ...seal.seen]);
-    joined = { generation: seal.generation, seen: [...seen.entries()] };
+    const unseen = [...(joined?.generation === seal.generation ? joined.unseen : []), ...seal.unseen];
+    joined = { generation: seal.generation, seen: [...seen.entries()], unseen };
   }
   return joined;
+}
+
+/** Lives with their last counters; 0 for one of which nothing was seen. */
+function namedBy({ seen, unseen }: Seal): (readonly [ActorId, number])[] {
+  return [...seen, ...unseen.map((actor) => [actor, 0] as const)];
 }
 
 /** Actors of the region in a vector. */

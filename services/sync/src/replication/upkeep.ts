@@ -138,9 +138,18 @@ function sealChange({ region, view, clock, membership }: UpkeepSources, removed:
   for (const { versions } of view.entries())
     for (const { dot } of versions)
       if (regionOf(dot.actor) === removed) seen = seen.merge(VersionVector.of([[dot.actor, dot.counter]]));
+  const unseen = [...namedAhead(view, removed)].filter((actor) => seen.counterOf(actor) === 0).sort();
   const generation = membership.generationOf(removed);
-  const value = encodeSeal({ generation, seen: [...seen.entries()] });
+  const value = encodeSeal({ generation, seen: [...seen.entries()], unseen });
   return { key: sealKey(removed, region), value, when: 'differs' };
+}
+
+/** Lives of the region that contexts name beyond the clock. */
+function namedAhead(view: View, region: string): Set<ActorId> {
+  const named = new Set<ActorId>();
+  for (const { context } of view.ahead())
+    for (const [actor] of context.entries()) if (regionOf(actor) === region) named.add(actor);
+  return named;
 }
 
 /**
@@ -151,7 +160,7 @@ function hasBehindSeal({ view, clock, membership }: UpkeepSources, removed: stri
   const isBehind = (dot: Dot) => regionOf(dot.actor) === removed && membership.isVoid(dot);
   for (const [actor, counter] of clock.vector.entries()) if (isBehind({ actor, counter })) return true;
   for (const { versions } of view.ahead()) if (versions.some(({ dot }) => isBehind(dot))) return true;
-  return false;
+  return [...namedAhead(view, removed)].some((actor) => !membership.wasSealed(actor));
 }
 
 /** Once the seal is covered here, the lives of the removed region may leave the vectors. */
