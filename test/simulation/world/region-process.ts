@@ -57,8 +57,8 @@ export class RegionProcess implements Host {
   #startedAtMs = 0;
   /** What others had when this life began without the log that there had been. */
   #owed: readonly IdSet[] = [];
-  /** By the own wall clock, when it first got any of that. */
-  #offeredAtMs: number | undefined;
+  /** By the own wall clock, at its lowest since it first got any of that. */
+  #offeredAtMs = Number.POSITIVE_INFINITY;
   readonly #disk: DiskQueue;
   readonly #replies: Replies;
 
@@ -127,7 +127,7 @@ export class RegionProcess implements Host {
     const { hadLog, isReplaced } = this.disk;
     const hasLostLog = isReplaced || (hadLog && this.disk.records.size === 0);
     this.#owed = hasLostLog ? this.world.heldByOthers(this.region) : [];
-    this.#offeredAtMs = undefined;
+    this.#offeredAtMs = Number.POSITIVE_INFINITY;
     if (this.disk.unreadable.size > 0) this.world.oracle.distrusted(this.store, this.disk.records);
     this.#author = { region: this.region, life: this.lifeName, wall: this.wall, named: new Map(), commandFor };
     const { records, unreadable } = this.disk;
@@ -276,9 +276,9 @@ export class RegionProcess implements Host {
   /** S24: when it takes writes again it has back what somebody whom it asked had. */
   #expectResynced(input: Input): void {
     if (this.#owed.length === 0 || this.#machine === undefined) return;
-    if (input.kind === 'fetched') this.#offeredAtMs ??= this.wallMs;
+    if (input.kind === 'fetched') this.#offeredAtMs = Math.min(this.#offeredAtMs, this.wallMs);
     if (this.#machine.isRecovering) return;
-    this.world.oracle.expectResynced(this.#owed, this.store, this.#offeredAtMs ?? this.wallMs, this.name);
+    this.world.oracle.expectResynced(this.#owed, this.store, Math.min(this.#offeredAtMs, this.wallMs), this.name);
     this.#owed = [];
   }
 

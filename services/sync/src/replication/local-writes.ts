@@ -150,8 +150,9 @@ export class LocalWrites {
     const entries = [...keys].map((key) => this.#state.outwardEntry(view.at(key), knows));
     // Who takes a delta asks only whether an own event before it is missing.
     const own = [...from.entries()].filter(([actor]) => regionOf(actor) === region);
-    const contexts = [...keys].reduce((all, key) => all.merge(view.at(key).context), to);
-    const lists = ended.listsFor(contexts, knows);
+    // Of each by itself: one that has seen more of a life than its list says goes with all of it, others rely on the list.
+    const contexts = new Set([to, ...[...keys].map((key) => view.at(key).context)]);
+    const lists = [...contexts].reduce((all, one) => all.merge(ended.listsFor(one, knows)), VersionVector.EMPTY);
     const delta = {
       generation: meta.generation,
       entries,
