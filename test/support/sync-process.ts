@@ -6,6 +6,7 @@ import { NatsAdmin } from '@meridian/messaging';
 import { type Channel, createChannel, createClient, loadTls, type RpcClient } from '@meridian/rpc';
 import { createLogger, systemClock } from '@meridian/runtime';
 import { formatTopology } from '@meridian/topology';
+import { compileCache } from './compile-cache.ts';
 import type { RegionBrokers } from './region-brokers.ts';
 
 const MAIN = resolve(import.meta.dirname, '..', '..', 'services', 'sync', 'src', 'main.ts');
@@ -53,6 +54,7 @@ export class SyncProcess {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: {
+        ...compileCache,
         MERIDIAN_REGION: this.region,
         MERIDIAN_REPLICA: 'sync',
         MERIDIAN_TOPOLOGY_FILE: topologyFile,

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Mutant } from '../simulation/mutants/mutant.ts';
+import { compileCache } from './compile-cache.ts';
 
 const MAIN = path.resolve(import.meta.dirname, '../../services/inference-worker/src/main.ts');
 const PLANT = path.resolve(import.meta.dirname, 'plant-source.ts');
@@ -26,7 +27,11 @@ export class WorkerProcess {
   constructor(environment: Readonly<Record<string, string>>, plant?: Mutant) {
     this.#child = spawn(process.execPath, [...(plant === undefined ? [] : ['--import', PLANT]), MAIN], {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-      env: { NODE_OPTIONS: '', ...environment, ...(plant !== undefined && { PLANTED: JSON.stringify(plant) }) },
+      env: {
+        NODE_OPTIONS: '',
+        ...environment,
+        ...(plant === undefined ? compileCache : { PLANTED: JSON.stringify(plant) }),
+      },
     });
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString()).slice(-LOG_CHARS_MAX);
