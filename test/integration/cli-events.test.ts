@@ -9,7 +9,8 @@ import { HybridLogicalClock, VersionVector } from '@meridian/causality';
 import { subject } from '@meridian/contracts';
 import { connectNats, Emitter, type MessageBus, NatsAdmin } from '@meridian/messaging';
 import { loadTls } from '@meridian/rpc';
-import { createLogger, startTelemetry, systemClock } from '@meridian/runtime';
+import { createLogger, systemClock } from '@meridian/runtime';
+import { startTelemetry } from '@meridian/runtime/service';
 import { type RegionBrokers, startRegionBrokers } from '../support/region-brokers.ts';
 
 /**

@@ -3,7 +3,8 @@ import { createAuthority, createIdentity } from '@meridian/certificates';
 import { CollectorService } from '@meridian/contracts/collector';
 import { LinkEmulator } from '@meridian/links';
 import { createChannel, createClient, Outbox, RpcServer, windowBytes } from '@meridian/rpc';
-import { createLogger, startTelemetry, systemClock } from '@meridian/runtime';
+import { createLogger, systemClock } from '@meridian/runtime';
+import { startTelemetry } from '@meridian/runtime/service';
 
 /**
  * Pictures over a long link. HTTP/2 stops a sender at the receiver's window until word comes back, so the window, not

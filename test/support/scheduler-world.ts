@@ -11,15 +11,8 @@ import { type ReportEvidenceRequestSchema, ReportEvidenceResponseSchema } from '
 import { Emitter, InMemoryBroker, InMemoryBus } from '@meridian/messaging';
 import { type AliasEntry, type Entry, targetIn, tenantKey } from '@meridian/replica';
 import { type Channel, createChannel, createClient, RpcServer } from '@meridian/rpc';
-import {
-  createLogger,
-  Lifecycle,
-  parseConfig,
-  startTelemetry,
-  systemClock,
-  systemRandom,
-  type Telemetry,
-} from '@meridian/runtime';
+import { createLogger, Lifecycle, parseConfig, systemClock, systemRandom, type Telemetry } from '@meridian/runtime';
+import { startTelemetry } from '@meridian/runtime/service';
 import { assemble, schedulerConfig } from '@meridian/scheduler';
 import type { Topology } from '@meridian/topology';
 import { ScriptedWorker } from './scripted-worker.ts';

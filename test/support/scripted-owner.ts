@@ -7,7 +7,8 @@ import {
   type Result,
 } from '@meridian/contracts/collector';
 import { Outbox, RpcServer, type TlsFiles } from '@meridian/rpc';
-import { createLogger, startTelemetry, systemClock } from '@meridian/runtime';
+import { createLogger, systemClock } from '@meridian/runtime';
+import { startTelemetry } from '@meridian/runtime/service';
 
 type Response = MessageInitShape<typeof AttachResponseSchema>;
 

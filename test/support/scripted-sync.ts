@@ -3,7 +3,8 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { ModelRecordSchema, StateService, type WatchResponse, WatchResponseSchema } from '@meridian/contracts/state';
 import { type CatalogueModel, canonicalJson } from '@meridian/models';
 import { type CallContext, Outbox, RpcServer, type TlsFiles } from '@meridian/rpc';
-import { createLogger, startTelemetry, systemClock } from '@meridian/runtime';
+import { createLogger, systemClock } from '@meridian/runtime';
+import { startTelemetry } from '@meridian/runtime/service';
 import { absentMethods } from './absent-methods.ts';
 
 export const ACTOR = 'beijing@00000000000000aa';

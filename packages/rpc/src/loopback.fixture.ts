@@ -1,6 +1,7 @@
 import type { DescService } from '@bufbuild/protobuf';
 import { type Authority, createAuthority, createIdentity } from '@meridian/certificates';
-import { createLogger, startTelemetry, systemClock, type Telemetry } from '@meridian/runtime';
+import { createLogger, systemClock, type Telemetry } from '@meridian/runtime';
+import { startTelemetry } from '@meridian/runtime/service';
 import {
   type AllowList,
   type Channel,

@@ -16,7 +16,7 @@ export {
 export { type Component, Lifecycle, type LifecycleOptions } from './lifecycle.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Random, seededRandom, systemRandom } from './random.ts';
-export { runService, type Service, type ServiceComposition, type ServiceContext } from './run-service.ts';
+export type { Service, ServiceComposition, ServiceContext } from './run-service.ts';
 export { type FinishedSpan, SpanStore } from './span-store.ts';
-export { startTelemetry, type Telemetry, type TelemetryOptions } from './telemetry.ts';
+export type { Telemetry, TelemetryOptions } from './telemetry.ts';
 export { contextFromTraceparent, traceparentOf, tracestateOf } from './trace-context.ts';

@@ -6,7 +6,8 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 const source = (body: string) => `
 import { writeSync } from 'node:fs';
 import { z } from 'zod';
-import { commonConfig, runService } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
+import { commonConfig } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
+import { runService } from ${JSON.stringify(new URL('./service.ts', import.meta.url).href)};
 // Into the pipe of the log, at once: two pipes are read in no order, and a stream writes later than the log does.
 const log = (text) => writeSync(2, text + '\\n');
 await runService({ name: 'probe', schema: z.object(commonConfig), compose: async ({ config, clock }) => ({ ${body} }) });

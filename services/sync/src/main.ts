@@ -1,4 +1,4 @@
-import { runService } from '@meridian/runtime';
+import { runService } from '@meridian/runtime/service';
 import { compose } from './compose.ts';
 import { syncConfig } from './config.ts';
 

@@ -9,7 +9,8 @@ import { type BlobAsk, BlobAskSchema, type BlobChunk } from '@meridian/contracts
 import type { Failure } from '@meridian/failure';
 import { Emitter, InMemoryBroker, InMemoryBus } from '@meridian/messaging';
 import { canonicalJson, type Manifest, modelDigest, parseManifest } from '@meridian/models';
-import { createLogger, parseConfig, startTelemetry, systemClock, systemRandom } from '@meridian/runtime';
+import { createLogger, parseConfig, systemClock, systemRandom } from '@meridian/runtime';
+import { startTelemetry } from '@meridian/runtime/service';
 import { stringify } from 'yaml';
 import { receiveModel, type UploadPart } from './blobs/model-upload.ts';
 import { modelValue } from './catalogue/model-record.ts';
