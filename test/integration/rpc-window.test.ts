@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createAuthority, createIdentity } from '@meridian/certificates';
 import { CollectorService } from '@meridian/contracts/collector';
 import { LinkEmulator } from '@meridian/links';
-import { createChannel, createClient, Outbox, RpcServer, windowBytes } from '@meridian/rpc';
+import { createChannel, createClient, Outbox, windowBytes } from '@meridian/rpc';
+import { RpcServer } from '@meridian/rpc/server';
 import { createLogger, systemClock } from '@meridian/runtime';
 import { startTelemetry } from '@meridian/runtime/service';
 

@@ -6,7 +6,8 @@ import {
   type Hello,
   type Result,
 } from '@meridian/contracts/collector';
-import { Outbox, RpcServer, type TlsFiles } from '@meridian/rpc';
+import { Outbox, type TlsFiles } from '@meridian/rpc';
+import { RpcServer } from '@meridian/rpc/server';
 import { createLogger, systemClock } from '@meridian/runtime';
 import { startTelemetry } from '@meridian/runtime/service';
 

@@ -5,7 +5,8 @@ export { MESSAGE_BYTES_MAX } from './message-codec.ts';
 export { Outbox } from './outbox.ts';
 export type { Peer, PeerRole } from './peer.ts';
 export type { AllowList } from './route.ts';
-export { RpcServer, type RpcServerOptions } from './server.ts';
+// The server itself is `@meridian/rpc/server`: who only calls others need not load reflection and health.
+export type { RpcServer, RpcServerOptions } from './server.ts';
 export type {
   CallContext,
   CallOptions,

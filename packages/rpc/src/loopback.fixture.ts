@@ -2,14 +2,8 @@ import type { DescService } from '@bufbuild/protobuf';
 import { type Authority, createAuthority, createIdentity } from '@meridian/certificates';
 import { createLogger, systemClock, type Telemetry } from '@meridian/runtime';
 import { startTelemetry } from '@meridian/runtime/service';
-import {
-  type AllowList,
-  type Channel,
-  createChannel,
-  RpcServer,
-  type ServiceHandlers,
-  type TlsFiles,
-} from './index.ts';
+import { type AllowList, type Channel, createChannel, type ServiceHandlers, type TlsFiles } from './index.ts';
+import { RpcServer } from './server.ts';
 
 /** For tests: servers and clients of one made-up installation, on 127.0.0.1, with real certificates. */
 export interface Loopback {
