@@ -11,6 +11,9 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/.state/', '/dist/'],
 };
 
+/** Nothing but computing: no brokers, no processes, no time that anything is waited for. They share the cores. */
+const PURE = ['converter-operations', 'converter-parity', 'recognition-photographs'];
+
 /** Suites of real brokers and services: one after the other, when the others are done. */
 const serial = { ...base, runner: '<rootDir>/test/support/serial-runner.mjs' };
 
@@ -27,7 +30,17 @@ export default {
       ],
     },
     { ...serial, displayName: 'contract', testMatch: ['<rootDir>/test/contract/**/*.test.ts'] },
-    { ...serial, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
+    {
+      ...base,
+      displayName: 'integration',
+      testMatch: PURE.map((name) => `<rootDir>/test/integration/${name}.test.ts`),
+    },
+    {
+      ...serial,
+      displayName: 'integration',
+      testMatch: ['<rootDir>/test/integration/**/*.test.ts'],
+      testPathIgnorePatterns: ['/node_modules/', ...PURE.map((name) => `/integration/${name}\\.test\\.ts$`)],
+    },
     { ...serial, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
   ],
   reporters: ['default', '<rootDir>/test/support/open-handles-reporter.mjs'],
