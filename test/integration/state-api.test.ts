@@ -33,7 +33,7 @@ const failureOf = (promise: Promise<unknown>) => promise.then(() => undefined, F
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'meridian-state-api-'));
   brokers = await startRegionBrokers({ directory, regions: REGIONS });
-  for (const region of REGIONS) await createStreams(brokers, region);
+  await Promise.all(REGIONS.map((region) => createStreams(brokers, region)));
   const environment = { MERIDIAN_FETCH_INTERVAL_MS: '2s', MERIDIAN_PEER_WAIT_MS: '1s' };
   for (const region of REGIONS) syncs.set(region, new SyncProcess(brokers, { region, directory, environment }));
   await Promise.all(REGIONS.map((region) => sync(region).start()));

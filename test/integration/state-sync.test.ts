@@ -45,7 +45,7 @@ beforeAll(async () => {
   await install('small');
   await install('large');
   brokers = await startRegionBrokers({ directory, regions: REGIONS });
-  for (const region of REGIONS) await createStreams(brokers, region);
+  await Promise.all(REGIONS.map((region) => createStreams(brokers, region)));
   for (const region of REGIONS) {
     const environment = { MERIDIAN_CATALOGUE_DIRECTORY: join(directory, 'models'), ...QUICK };
     syncs.set(region, new SyncProcess(brokers, { region, directory, environment }));

@@ -50,10 +50,9 @@ export class StateRegions {
     const brokers = await startRegionBrokers({ directory, regions: REGIONS, auditor: true });
     const syncs = new Map<Region, SyncProcess>();
     try {
-      for (const region of REGIONS) {
-        await createStreams(brokers, region);
+      await Promise.all(REGIONS.map((region) => createStreams(brokers, region)));
+      for (const region of REGIONS)
         syncs.set(region, new SyncProcess(brokers, { region, directory, environment, isSupervised: true }));
-      }
       await Promise.all([...syncs.values()].map((sync) => sync.start()));
       return new StateRegions(brokers, syncs, directory);
     } catch (error) {

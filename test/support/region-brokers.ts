@@ -95,9 +95,9 @@ export async function startRegionBrokers(options: RegionBrokersOptions): Promise
       const view = options.links === false ? topology : await openRoutes(emulator, topology, region);
       const broker = await prepare(region, view, ports.get(region) as Broker['ports'], installation, options);
       brokers.set(region, broker);
-      await broker.launch();
     }
     const all = [...brokers.values()];
+    await Promise.all(all.map((broker) => broker.launch()));
     const connected = () => until(async () => (await fullyConnected(all)) || `not all leaf links are up`);
     await connected();
     const of = (region: string): RegionBroker => {
