@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type ActorId, actorId, type Dot, VersionVector } from '@meridian/causality';
-import { EndedEpochs, type EndedLife, encodeEndedEpochs } from './ended-epochs.ts';
+import { EndedEpochs, encodeEndedEpochs } from './ended-epochs.ts';
 import { epochsKey } from './state-key.ts';
 
 const [first, second, third] = [actorId('beijing', 1n), actorId('beijing', 2n), actorId('beijing', 3n)];
@@ -14,10 +14,10 @@ const all = VersionVector.of([
 
 /** The third life's first event names the two before it: the second had listed the first with its own first event. */
 function known(): EndedEpochs {
-  const lives = new Map<ActorId, EndedLife>([
-    [first, { counter: 4, by: { actor: second, counter: 1 } }],
-    [second, { counter: 2, by: undefined }],
-  ]);
+  const lives = [
+    { actor: first, counter: 4, by: { actor: second, counter: 1 } },
+    { actor: second, counter: 2, by: undefined },
+  ];
   const version = {
     dot: { actor: third, counter: 1 },
     hlc,
@@ -44,4 +44,32 @@ test('an event after the end of its life is over; one of a life that no list nam
   const ended = known();
   const isOver = (actor: ActorId, counter: number) => ended.isOver({ actor, counter });
   expect([isOver(first, 4), isOver(first, 5), isOver(third, 9)]).toEqual([false, true, false]);
+});
+
+test('of a life that two processes listed with different ends a list keeps both', () => {
+  const twin = actorId('beijing', 9n);
+  const ended = new EndedEpochs();
+  const listing = (actor: ActorId, counter: number) => ({
+    dot: { actor, counter: 1 },
+    hlc,
+    value: encodeEndedEpochs('beijing', [{ actor: first, counter, by: undefined }]),
+    deleted: false,
+  });
+  ended.update({ key, versions: [listing(second, 4), listing(twin, 3)], context: VersionVector.EMPTY });
+  const merged = {
+    dot: { actor: second, counter: 2 },
+    hlc,
+    value: encodeEndedEpochs('beijing', ended.listed('beijing')),
+    deleted: false,
+  };
+  ended.update({ key, versions: [merged], context: VersionVector.EMPTY });
+  const seen = (actor: ActorId) => ended.inward(VersionVector.of([[actor, 1]])).counterOf(first);
+  expect([seen(second), seen(twin)]).toEqual([4, 3]);
+  const both = VersionVector.of([
+    [first, 4],
+    [second, 2],
+    [twin, 1],
+  ]);
+  expect(ended.outwardTo(both, () => true).counterOf(first)).toBe(0);
+  expect(ended.endedOf('beijing').get(first)).toBe(4);
 });

@@ -7,8 +7,9 @@ import { parseStateKey } from './state-key.ts';
 /** Ended lives of one region that its record may list: the list goes through one value of the state. */
 export const ENDED_EPOCHS_MAX = 4_096;
 
-/** One ended life. */
+/** That a life ended after so many events, as one list says. */
 export interface EndedLife {
+  readonly actor: ActorId;
   readonly counter: number;
   /** The event that listed it first; undefined: the one that writes the list. */
   readonly by: Dot | undefined;
@@ -24,7 +25,8 @@ interface Seal {
  *
  * 1. Who has seen the event that listed a life has seen everything that the life wrote: the writer of the list had, and
  *    events are taken in without gaps. So a vector that contains the event means that it contains the life. A newer list
- *    names the events of the older ones: others may not have it yet.
+ *    names the events of the older ones: others may not have it yet. Two processes of a region may have listed one life
+ *    with different ends: a list keeps what each of them said.
  * 2. `inward(outward(v))` is `v` for every vector of a region that knows the same lists.
  */
 export class EndedEpochs {
@@ -72,7 +74,8 @@ export class EndedEpochs {
   outwardTo(vector: VersionVector, knows: (dot: Dot) => boolean): VersionVector {
     const left = new Map<ActorId, number>();
     for (const { dot, ended } of this.#all())
-      if (vector.contains(dot) && knows(dot)) for (const [actor, counter] of ended) left.set(actor, counter);
+      if (vector.contains(dot) && knows(dot))
+        for (const [actor, counter] of ended) left.set(actor, Math.max(counter, left.get(actor) ?? 0));
     const kept = [...vector.entries()].filter(([actor, counter]) => left.get(actor) !== counter);
     return kept.length === vector.size ? vector : VersionVector.of(kept);
   }
@@ -97,18 +100,27 @@ export class EndedEpochs {
 
   /** Whether a list says that the life ended before this event. */
   isOver({ actor, counter }: Dot): boolean {
-    const life = this.endedOf(regionOf(actor)).get(actor);
-    return life !== undefined && life.counter < counter;
+    const end = this.endedOf(regionOf(actor)).get(actor);
+    return end !== undefined && end < counter;
   }
 
   /** All lives of the region that some list names, with their last counters. */
-  endedOf(region: string): ReadonlyMap<ActorId, EndedLife> {
-    const ended = new Map<ActorId, EndedLife>();
-    for (const { dot, ended: some } of this.#all())
-      for (const [actor, counter] of some)
-        if (regionOf(actor) === region && counter > (ended.get(actor)?.counter ?? 0))
-          ended.set(actor, { counter, by: dot });
+  endedOf(region: string): ReadonlyMap<ActorId, number> {
+    const ended = new Map<ActorId, number>();
+    for (const { actor, counter } of this.listed(region)) ended.set(actor, Math.max(counter, ended.get(actor) ?? 0));
     return ended;
+  }
+
+  /** What the lists say of the region's lives: of each life and event once. */
+  listed(region: string): EndedLife[] {
+    const listed = new Map<string, EndedLife>();
+    for (const { dot: by, ended } of this.#all())
+      for (const [actor, counter] of ended) {
+        const id = `${actor} ${formatDot(by)}`;
+        if (regionOf(actor) === region && counter > (listed.get(id)?.counter ?? 0))
+          listed.set(id, { actor, counter, by });
+      }
+    return [...listed.values()];
   }
 
   *#all(): Iterable<Seal> {
@@ -122,12 +134,13 @@ export function livesListedIn({ key, versions }: Entry): VersionVector {
   return VersionVector.of(seals.flatMap(({ ended }) => ended));
 }
 
-export function encodeEndedEpochs(region: string, lives: ReadonlyMap<ActorId, EndedLife>): Uint8Array {
-  const sorted = [...lives].sort(([a], [b]) => (a < b ? -1 : 1));
-  const by = sorted.map(([, life]) => life.by);
+export function encodeEndedEpochs(region: string, lives: readonly EndedLife[]): Uint8Array {
+  const nameOf = ({ actor, by }: EndedLife) => `${actor} ${by === undefined ? '' : formatDot(by)}`;
+  const sorted = [...lives].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  const by = sorted.map((life) => life.by);
   const isForeign = by.some((dot) => dot !== undefined && regionOf(dot.actor) !== region);
   const record = {
-    ...livesRecord(sorted.map(([actor, { counter }]) => [actor, counter])),
+    ...livesRecord(sorted.map(({ actor, counter }) => [actor, counter])),
     listedEpochs: by.map((dot) => (dot === undefined ? 0n : epochOf(dot.actor))),
     listedCounters: by.map((dot) => BigInt(dot?.counter ?? 0)),
     listedRegions: isForeign ? by.map((dot) => (dot === undefined ? region : regionOf(dot.actor))) : [],

@@ -3,7 +3,6 @@ import { Failure } from '@meridian/failure';
 import {
   ENDED_EPOCHS_MAX,
   type EndedEpochs,
-  type EndedLife,
   type Entry,
   encodeEndedEpochs,
   encodeMember,
@@ -40,7 +39,7 @@ export function earlierLives(sources: UpkeepSources): Change | undefined {
   const seen = mayCloseHoles ? clock.vector.merge(holesOf(sources, region)) : clock.vector;
   return listOf(
     region,
-    ended.endedOf(region),
+    ended,
     livesOf(region, seen).filter(([actor]) => actor !== clock.lineage.actor),
   );
 }
@@ -168,7 +167,7 @@ function removedLives(sources: UpkeepSources, removed: string): Change | undefin
   const { clock, membership, ended, mayCloseHoles } = sources;
   const seal = membership.sealOf(removed);
   if (seal === undefined || !(mayCloseHoles || clock.vector.dominates(seal))) return undefined;
-  return listOf(removed, ended.endedOf(removed), seal.entries());
+  return listOf(removed, ended, seal.entries());
 }
 
 /**
@@ -203,20 +202,14 @@ function hasUnlistedLife({ region, clock, ended }: UpkeepSources): boolean {
 }
 
 /** The list with these lives as well; undefined when it names them all already. */
-function listOf(
-  region: string,
-  listed: ReadonlyMap<ActorId, EndedLife>,
-  more: Iterable<readonly [ActorId, number]>,
-): Change | undefined {
-  const lives = new Map(listed);
-  let isNews = false;
-  for (const [actor, counter] of more) {
-    if (counter <= (listed.get(actor)?.counter ?? 0)) continue;
-    lives.set(actor, { counter, by: undefined });
-    isNews = true;
-  }
-  if (lives.size > ENDED_EPOCHS_MAX) throw vectorFull();
-  return isNews ? { key: epochsKey(region), value: encodeEndedEpochs(region, lives), when: 'differs' } : undefined;
+function listOf(region: string, ended: EndedEpochs, more: Iterable<readonly [ActorId, number]>): Change | undefined {
+  const known = ended.endedOf(region);
+  const news = [...more].filter(([actor, counter]) => counter > (known.get(actor) ?? 0));
+  const lives = [...ended.listed(region), ...news.map(([actor, counter]) => ({ actor, counter, by: undefined }))];
+  if (lives.length > ENDED_EPOCHS_MAX) throw vectorFull();
+  return news.length > 0
+    ? { key: epochsKey(region), value: encodeEndedEpochs(region, lives), when: 'differs' }
+    : undefined;
 }
 
 function vectorFull(): Failure {
