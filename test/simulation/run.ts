@@ -113,7 +113,7 @@ class Run {
     world.hasRotted = true;
     world.oracle.rots();
     process.crash(50);
-    process.replaceDisk(process.disk.without(chance.pick(keys), process.store.known.copy()));
+    process.replaceDisk(process.disk.without(chance.pick(keys), process.store.lacking([])));
     this.#pass(3 * FETCH_INTERVAL_MS + SLACK_MS);
     this.#expectSameValues();
     this.#awaitEqual();

@@ -78,7 +78,8 @@ export class RecordChecks {
       store.took(version.hlc, isOwn);
       if (isOwn && !store.known.has(fact.id)) own = fact;
     }
-    store.learns(own?.id, learnt.without(store.known));
+    const isOver = (id: number) => this.#writes.at(id).key === key;
+    store.learns(own?.id, learnt.without(store.known), isOver);
     this.#stability.had(store, learnt);
     if (!this.isRotten) this.#siblings.expectExact(entry, key, store, where);
   }

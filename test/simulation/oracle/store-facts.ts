@@ -12,7 +12,7 @@ export class StoreFacts {
   #lastOfLife: Timestamp;
   /** Own writes that the process has asked for together, and what the store learnt with each that it has taken. */
   readonly #together = new Map<number, readonly number[] | undefined>();
-  /** What did not count when this life began, and is in the store until the process writes. */
+  /** What did not count when a life began, and is in the store until the process writes over it. */
   #undone: readonly number[] = [];
 
   constructor(region: string, known = new IdSet(), last = TIMESTAMP_ZERO) {
@@ -33,9 +33,13 @@ export class StoreFacts {
     this.#together.set(id, undefined);
   }
 
-  /** A record is in the store, and with it all of `ids`. `own`: the write that it comes from, if it is one of this life. */
-  learns(own: number | undefined, ids: readonly number[]): void {
-    this.#undone = [];
+  /**
+   * A record is in the store, and with it all of `ids`.
+   * @param own the write that it comes from, if it is one of this life
+   * @param isOver whether it takes the place of the write's record
+   */
+  learns(own: number | undefined, ids: readonly number[], isOver: (id: number) => boolean): void {
+    this.#undone = this.#undone.filter((id) => !isOver(id));
     if (own !== undefined && this.#together.has(own)) this.#together.set(own, ids);
     for (const learnt of ids) this.known.add(learnt);
   }
@@ -48,12 +52,22 @@ export class StoreFacts {
   lifeBegins(isWhole: boolean): void {
     this.last = this.#lastOfLife;
     const asked = [...this.#together.values()];
-    if (!isWhole) for (const id of this.#undone) this.known.add(id);
-    else if (asked.includes(undefined)) {
-      this.#undone = asked.flatMap((ids) => ids ?? []);
+    if (!isWhole) {
+      for (const id of this.#undone) this.known.add(id);
+      this.#undone = [];
+    } else if (asked.includes(undefined)) {
+      this.#undone = [...this.#undone, ...asked.flatMap((ids) => ids ?? [])];
       for (const id of this.#undone) this.known.delete(id);
     }
     this.#together.clear();
+  }
+
+  /** Of a copy that lacks these. */
+  lacking(ids: readonly number[]): StoreFacts {
+    const copy = new StoreFacts(this.region, this.known.copy());
+    for (const id of ids) copy.known.delete(id);
+    copy.#undone = this.#undone.filter((id) => !ids.includes(id));
+    return copy;
   }
 
   copy(): StoreFacts {

@@ -94,9 +94,8 @@ export class Faults {
     counts['damaged records']++;
     process.crash(downMs);
     const key = this.#chance.pick(keys);
-    const known = process.store.known.copy();
-    for (const { id } of oracle.writes.ofKey(key)) known.delete(id);
-    process.replaceDisk(process.disk.damaged(key, known));
+    const lost = [...oracle.writes.ofKey(key)].map(({ id }) => id);
+    process.replaceDisk(process.disk.damaged(key, process.store.lacking(lost)));
   }
 
   #clone(process: RegionProcess, disk: VirtualDisk, keepsFirst: boolean): void {

@@ -1,5 +1,4 @@
 import type { Append, StoredRecord } from '../../../services/sync/src/replication/protocol.ts';
-import type { IdSet } from '../oracle/id-set.ts';
 import { StoreFacts } from '../oracle/store-facts.ts';
 import { Violation } from '../violation.ts';
 
@@ -43,15 +42,15 @@ export class VirtualDisk {
   }
 
   /** The record can no longer be read, and there is none before it: a copy of the disk on which it is so. */
-  damaged(key: string, known: IdSet): VirtualDisk {
-    const damaged = this.without(key, known);
+  damaged(key: string, facts: StoreFacts): VirtualDisk {
+    const damaged = this.without(key, facts);
     damaged.unreadable.set(key, this.#lastOf(key));
     return damaged;
   }
 
   /** A copy on which the record is not, and nothing says that it ever was. */
-  without(key: string, known: IdSet): VirtualDisk {
-    const copy = this.copy(new StoreFacts(this.facts.region, known));
+  without(key: string, facts: StoreFacts): VirtualDisk {
+    const copy = this.copy(facts);
     copy.records.delete(key);
     for (const { record } of copy.records.values())
       for (const { hlc } of record.entry?.versions ?? []) copy.facts.took(hlc, false);
