@@ -3,14 +3,21 @@ import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VersionVector } from '@meridian/causality';
+import { systemClock } from '@meridian/runtime';
 import { linkOf } from '@meridian/topology';
 import { type RegionBrokers, startRegionBrokers } from '../support/region-brokers.ts';
 import { createStreams } from '../support/sync-process.ts';
+import { cpuMsOf } from './process-cpu.ts';
 import { type Answer, type Order, sharedMs } from './sync-order.ts';
 import { dealt, type Update } from './sync-workload.ts';
 
 export const REGIONS = ['beijing', 'shanghai', 'guangzhou'] as const;
 export type Region = (typeof REGIONS)[number];
+
+/** Quiet: all processes together use less than this share of a core, so often in a row. */
+const QUIET_SHARE = 0.2;
+const QUIET_MS = 500;
+const QUIET_TIMES = 2;
 
 /** Three regions as they are run: brokers with the product's configuration over emulated links, and their sync services. */
 export class SyncRegions {
@@ -75,6 +82,17 @@ export class SyncRegions {
     const digests = await this.all({ kind: 'digest' });
     if (new Set(digests.map(({ digest }) => digest)).size !== 1) throw new Error('the regions show different values');
     return Math.max(...covered.map(({ atMs }) => atMs));
+  }
+
+  /** Resolves when what was written before has left nothing to do: history and events follow what readers see. */
+  async untilQuiet(): Promise<void> {
+    const pids = [...this.#processes.values()].map(({ pid = 0 }) => pid);
+    for (let [before, quiet] = [await cpuMsOf(pids), 0]; quiet < QUIET_TIMES; ) {
+      await systemClock.sleep(QUIET_MS);
+      const now = await cpuMsOf(pids);
+      quiet = now - before <= QUIET_MS * QUIET_SHARE ? quiet + 1 : 0;
+      before = now;
+    }
   }
 
   async stop(): Promise<void> {

@@ -12,6 +12,7 @@ const SETTLE_MS = 500;
  * write and each of its two readers. A value that a newer one replaced before it could be read is left out.
  */
 export async function visibilityBeyondDelayMs(regions: SyncRegions, updates: readonly Update[]): Promise<number[]> {
+  await regions.untilQuiet();
   await regions.all({ kind: 'observe' });
   const shares = dealt(updates, REGIONS.length);
   const acknowledged = await Promise.all(
