@@ -12,7 +12,9 @@ const base = {
 };
 
 /** Nothing but computing: no brokers, no processes, no time that anything is waited for. They share the cores. */
-const PURE = ['converter-operations', 'converter-parity', 'recognition-photographs'];
+const PURE = ['converter-operations', 'converter-parity', 'recognition-photographs'].map(
+  (name) => `<rootDir>/test/integration/${name}.test.ts`,
+);
 
 /** Suites of real brokers and services: one after the other, when the others are done. */
 const serial = { ...base, runner: '<rootDir>/test/support/serial-runner.mjs' };
@@ -33,13 +35,12 @@ export default {
     {
       ...base,
       displayName: 'integration',
-      testMatch: PURE.map((name) => `<rootDir>/test/integration/${name}.test.ts`),
+      testMatch: PURE,
     },
     {
       ...serial,
       displayName: 'integration',
-      testMatch: ['<rootDir>/test/integration/**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', ...PURE.map((name) => `/integration/${name}\\.test\\.ts$`)],
+      testMatch: ['<rootDir>/test/integration/**/*.test.ts', ...PURE.map((path) => `!${path}`)],
     },
     { ...serial, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
   ],

@@ -21,7 +21,7 @@ import { until } from '../support/region-brokers.ts';
  * through a real broker to a real service. `make acceptance ONLY=garbage` sends a million each way.
  */
 const SEED = 20_261_125;
-const IN_MEMORY = 30_000;
+const IN_MEMORY = 100_000;
 const OVER_THE_BROKER = 4_000;
 const ANSWERS = 6;
 /** After each it waits for twice as long. */

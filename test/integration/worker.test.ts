@@ -315,8 +315,8 @@ describe('a worker of its own', () => {
     test.each(['SIGKILL', 'SIGSTOP'] as const)('%s: no task is lost, heartbeats go on', async (signal) => {
       const ids = await Promise.all(Array.from({ length: 20 }, () => place({ model: 'centernet-320' })));
       await until(() => owner.results.length >= 4);
-      const [child] = await worker.children();
-      process.kill(child ?? 0, signal);
+      const child = await worker.inferenceProcess();
+      process.kill(child, signal);
       await answered(...ids);
       const failed = ids.filter((id) => owner.result(id)?.outcome.case === 'error');
       // With several pictures in the process none is blamed.
@@ -326,7 +326,7 @@ describe('a worker of its own', () => {
       const heard = owner.attachments[0]?.heardAtMs ?? [];
       const gaps = heard.slice(1).map((at, i) => at - (heard[i] ?? at));
       expect(Math.max(...gaps)).toBeLessThan(1_000);
-      expect((await worker.children())[0]).not.toBe(child);
+      expect(await worker.inferenceProcess()).not.toBe(child);
       await emptied();
     });
   });
@@ -335,10 +335,10 @@ describe('a worker of its own', () => {
     test('takes its inference process with it, also one that is in the middle of a picture', async () => {
       const id = await place({ model: 'centernet-320' });
       await until(() => owner.announced.includes(id));
-      const [child] = await worker.children();
+      const child = await worker.inferenceProcess();
       worker.signal('SIGKILL');
       await worker.exited;
-      await until(() => !isAlive(child ?? 0));
+      await until(() => !isAlive(child));
       worker = await startWorker();
       await answered(id);
       await emptied();
@@ -363,7 +363,7 @@ describe('a worker of its own', () => {
       owner.onAnnounced = (taskId) => (owner.announced.length > 6 && taskId !== '' ? 'silence' : undefined);
       const ids = await Promise.all(Array.from({ length: 12 }, () => place({ model: 'centernet-320' })));
       await until(() => owner.announced.length >= 8);
-      const [child] = await worker.children();
+      const child = await worker.inferenceProcess();
       worker.signal('SIGTERM');
       expect(await worker.exited).toBe(0);
       expect([...sync.ready.values()]).toEqual(models.map(() => false));
@@ -374,7 +374,7 @@ describe('a worker of its own', () => {
         expect([id, Number(finished) + Number(returned) + Number(untouched)]).toEqual([id, 1]);
       }
       expect(await queued()).toBe(ids.length - owner.results.length);
-      expect(isAlive(child ?? 0)).toBe(false);
+      expect(isAlive(child)).toBe(false);
     });
   });
 });

@@ -58,6 +58,13 @@ export class WorkerProcess {
     return text.split(' ').filter(Boolean).map(Number);
   }
 
+  /** @throws when there is not exactly one: a signal to nobody would go to the tests themselves. */
+  async inferenceProcess(): Promise<number> {
+    const [child, ...others] = await this.children();
+    if (child === undefined || others.length > 0) throw new Error('the worker has not one inference process');
+    return child;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

@@ -100,14 +100,18 @@ export class EndedEpochs {
 
   /** Whether a list says that the life ended before this event. */
   isOver({ actor, counter }: Dot): boolean {
-    const end = this.endedOf(regionOf(actor)).get(actor);
-    return end !== undefined && end < counter;
+    let end = 0;
+    for (const { ended } of this.#all())
+      for (const [other, last] of ended) if (other === actor) end = Math.max(end, last);
+    return end > 0 && end < counter;
   }
 
   /** All lives of the region that some list names, with their last counters. */
   endedOf(region: string): ReadonlyMap<ActorId, number> {
     const ended = new Map<ActorId, number>();
-    for (const { actor, counter } of this.listed(region)) ended.set(actor, Math.max(counter, ended.get(actor) ?? 0));
+    for (const { ended: some } of this.#all())
+      for (const [actor, counter] of some)
+        if (regionOf(actor) === region) ended.set(actor, Math.max(counter, ended.get(actor) ?? 0));
     return ended;
   }
 

@@ -133,9 +133,8 @@ export class Membership {
     const former = [...(this.#seals.get(region)?.values() ?? [])].filter(
       ({ generation }) => generation < this.generationOf(region),
     );
-    const counters = former
-      .flatMap((seal) => namedBy(seal))
-      .flatMap(([other, last]) => (other === actor ? [last] : []));
+    const named = former.flatMap(namedBy).filter(([other]) => other === actor);
+    const counters = named.map(([, last]) => last);
     return counters.length > 0 && Math.max(...counters) < counter;
   }
 
