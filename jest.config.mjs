@@ -13,7 +13,7 @@ const base = {
 
 /** Nothing but computing: no brokers, no processes, no time that anything is waited for. They share the cores. */
 const PURE = ['converter-operations', 'converter-parity', 'recognition-photographs'].map(
-  (name) => `<rootDir>/test/integration/${name}.test.ts`,
+  (name) => `**/test/integration/${name}.test.ts`,
 );
 
 /** Suites of real brokers and services: one after the other, when the others are done. */

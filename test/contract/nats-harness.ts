@@ -78,6 +78,8 @@ export class NatsHarness implements BusHarness {
     const values = headers();
     for (const [name, value] of event.headers) values.append(name, value);
     this.#stranger.publish(event.subject, event.data, { headers: values, reply: '_INBOX_stranger.x' });
+    // What others send from now on comes after it.
+    await this.#stranger.flush();
   }
 
   /** A call of the JetStream API with all rights. */
