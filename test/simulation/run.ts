@@ -136,8 +136,8 @@ class Run {
       process.armed = undefined;
       process.diskMs = 1;
       process.wall.set(latestMs + 1_000, heap.nowMs);
-      process.frozenUntilMs = heap.nowMs;
       process.start();
+      process.thaw();
       process.step({ kind: 'connected' });
     }
   }

@@ -50,7 +50,7 @@ export class Faults {
       process.wall.jump(fault.byMs, this.#world.heap.nowMs);
     } else if (fault.kind === 'freeze') {
       this.#world.counts.freezes++;
-      process.frozenUntilMs = Math.max(process.frozenUntilMs, this.#world.heap.nowMs + fault.forMs);
+      process.freeze(fault.forMs);
     } else process.armed = { point: fault.point, count: fault.count, downMs: fault.downMs };
   }
 

@@ -47,7 +47,9 @@ export class RegionProcess implements Host {
   disk: VirtualDisk;
   clock = new ClockFacts();
   life = 0;
-  frozenUntilMs = 0;
+  /** What reaches it while it is frozen, in order. */
+  readonly #asleep = new Set<() => void>();
+  #frozenUntilMs = 0;
   /** Where it will die, and for how long. */
   armed: { readonly point: CrashPoint; count: number; readonly downMs: number } | undefined;
   /** A machine that does not come up again. */
@@ -96,7 +98,7 @@ export class RegionProcess implements Host {
   }
 
   get isFrozen(): boolean {
-    return this.frozenUntilMs > this.world.heap.nowMs;
+    return this.#frozenUntilMs > this.world.heap.nowMs;
   }
 
   get lifeName(): string {
@@ -164,8 +166,25 @@ export class RegionProcess implements Host {
   whenAwake(act: () => void, life = this.life): void {
     if (this.life !== life || this.#machine === undefined) return;
     const { heap } = this.world;
-    if (this.isFrozen) heap.after(this.frozenUntilMs - heap.nowMs, () => this.whenAwake(act, life));
-    else act();
+    if (!this.isFrozen) {
+      act();
+      return;
+    }
+    const awake = () => {
+      if (this.#asleep.delete(awake)) this.whenAwake(act, life);
+    };
+    this.#asleep.add(awake);
+    heap.after(this.#frozenUntilMs - heap.nowMs, awake);
+  }
+
+  freeze(forMs: number): void {
+    this.#frozenUntilMs = Math.max(this.#frozenUntilMs, this.world.heap.nowMs + forMs);
+  }
+
+  /** Goes on now, with all that has reached it meanwhile. */
+  thaw(): void {
+    this.#frozenUntilMs = this.world.heap.nowMs;
+    for (const awake of [...this.#asleep]) awake();
   }
 
   write(input: Extract<Input, { kind: 'write' | 'member' }>, write: AskedWrite): void {
