@@ -60,7 +60,10 @@ const ENTRIES = [
   entryOf(readyKey('shanghai', DIGEST), vectorOf(3), 'ready'),
   entryOf('config/alpha', vectorOf(1, 2), undefined),
 ];
-const delta = { generation: 0, entries: ENTRIES, from: vectorOf(5, 5, 5), to: vectorOf(5, 5, 9), lists: vectorOf(2) };
+const delta = {
+  ...{ generation: 0, entries: ENTRIES, from: vectorOf(5, 5, 5), to: vectorOf(5, 5, 9) },
+  ...{ lists: vectorOf(2), forgotten: vectorOf(3) },
+};
 const SINGLE = { generation: 0, keys: ['model/a', 'config/alpha'], isRepair: false, isAway: false };
 const request = { region: 'shanghai', vector: WIDE, afterKey: 'model/a', bytesMax: 65_536, ...SINGLE };
 const ANSWERED = {

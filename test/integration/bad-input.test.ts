@@ -56,7 +56,7 @@ function tell(target: Target, event: Event): void {
     speak(
       DELTA,
       'meridian.state.delta.v1',
-      encodeDelta({ generation: 0, entries, from, to, lists: VersionVector.EMPTY }),
+      encodeDelta({ generation: 0, entries, from, to, lists: VersionVector.EMPTY, forgotten: VersionVector.EMPTY }),
     ),
   );
 }

@@ -147,7 +147,14 @@ function tellOfModel({ mad }: Target, manifest: Manifest): void {
   const to = VersionVector.of([[actor, 1]]);
   const versions = [{ dot: { actor, counter: 1 }, hlc, value, deleted: false }];
   const entries = [{ key: modelKey(name), versions, context: to }];
-  const delta = { generation: 0, entries, from: VersionVector.EMPTY, to, lists: VersionVector.EMPTY };
+  const delta = {
+    generation: 0,
+    entries,
+    from: VersionVector.EMPTY,
+    to,
+    lists: VersionVector.EMPTY,
+    forgotten: VersionVector.EMPTY,
+  };
   const on = subject('delta', { origin: 'shanghai' });
   publish(mad, speaker('shanghai')(on, 'meridian.state.delta.v1', encodeDelta(delta)));
 }

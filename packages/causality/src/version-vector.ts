@@ -104,6 +104,12 @@ export class VersionVector {
   }
 
   /** This vector with one dot added. @throws RangeError when the dot would leave a gap. */
+  /** What this one contains and the other does not. */
+  without(other: VersionVector): VersionVector {
+    if (this === other || other.dominates(this)) return VersionVector.EMPTY;
+    return VersionVector.of([...this.#counters].filter(([actor, counter]) => other.counterOf(actor) < counter));
+  }
+
   with(dot: Dot): VersionVector {
     const seen = this.counterOf(dot.actor);
     if (dot.counter <= seen) return this;

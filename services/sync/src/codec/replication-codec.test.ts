@@ -78,7 +78,7 @@ describe('what is encoded reads back the same', () => {
       fc.property(fc.array(entry, { maxLength: 4 }), vector, vector, (entries, a, b) => {
         const to = a.merge(b);
         const seen = entries.map((e) => ({ ...e, context: to.merge(e.context) }));
-        const delta = { generation: 3, entries: seen, from: a, to, lists: b };
+        const delta = { generation: 3, entries: seen, from: a, to, lists: b, forgotten: a };
         const wire = create(DeltaSchema, encodeDelta(delta));
         expect(plain(decodeDelta(fromBinary(DeltaSchema, toBinary(DeltaSchema, wire))))).toBe(plain(delta));
         const flags = {
@@ -125,7 +125,14 @@ describe('what no region sends is refused', () => {
   };
   const to = VersionVector.of([[actor, 1]]);
   const one = { key: 'model/a', versions: [version], context: to };
-  const delta = { generation: 0, entries: [one], from: VersionVector.EMPTY, to, lists: VersionVector.EMPTY };
+  const delta = {
+    generation: 0,
+    entries: [one],
+    from: VersionVector.EMPTY,
+    to,
+    lists: VersionVector.EMPTY,
+    forgotten: VersionVector.EMPTY,
+  };
   const block = () => create(DeltaSchema, encodeDelta(delta)).block;
   const rows = (change: (bytes: Buffer) => Uint8Array) => {
     const value = change(Buffer.from(block()?.content.value ?? []));
@@ -174,7 +181,14 @@ test('an update of 53 bytes costs less than 60 in a batch of 100', () => {
     return { key, versions, context: VersionVector.of([[actor, 100]]) };
   });
   const to = VersionVector.of([[actor, 100]]);
-  const delta = { generation: 0, entries, from: VersionVector.EMPTY, to, lists: VersionVector.EMPTY };
+  const delta = {
+    generation: 0,
+    entries,
+    from: VersionVector.EMPTY,
+    to,
+    lists: VersionVector.EMPTY,
+    forgotten: VersionVector.EMPTY,
+  };
   const bytes = toBinary(DeltaSchema, create(DeltaSchema, encodeDelta(delta, false)));
   expect(bytes.length).toBeLessThan(53 * 100);
   expect(plain(decodeDelta(fromBinary(DeltaSchema, bytes)).entries)).toBe(plain(entries));

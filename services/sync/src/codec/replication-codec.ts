@@ -84,6 +84,7 @@ export function encodeDelta(delta: Delta, mayDeflate = true): MessageInitShape<t
     fromVector: delta.from.toString(),
     listsVector: delta.lists.toString(),
     generation: delta.generation,
+    forgotten: encodeCounters(delta.forgotten),
   };
 }
 
@@ -91,7 +92,9 @@ export function decodeDelta(wire: WireDelta): Delta {
   const { entries, context: to } = decodeBlock(wire.block ?? EMPTY_BLOCK);
   const from = decodeVector('delta', wire.fromVector, CONTEXT_ENTRIES_MAX);
   const lists = decodeVector('delta', wire.listsVector, CONTEXT_ENTRIES_MAX);
-  return { generation: wire.generation, entries, from, to, lists };
+  if (wire.forgotten.length > CONTEXT_ENTRIES_MAX) throw invalid('delta', 'forgotten');
+  const forgotten = decodeCounters('delta', wire.forgotten);
+  return { generation: wire.generation, entries, from, to, lists, forgotten };
 }
 
 export function encodeHead(head: Head): MessageInitShape<typeof HeadSchema> {

@@ -5,7 +5,12 @@ import type { Append, StoredRecord } from './protocol.ts';
 
 export interface WritesOrigin {
   readonly kind: 'writes';
-  readonly written: readonly { readonly id: number; readonly dot: Dot; readonly entry: Entry }[];
+  readonly written: readonly {
+    readonly id: number;
+    readonly dot: Dot;
+    readonly entry: Entry;
+    readonly seen: VersionVector;
+  }[];
 }
 
 export interface MergeOrigin {
@@ -20,6 +25,8 @@ export interface MergeOrigin {
   readonly isFromRecovering?: boolean;
   /** Deletions of which nothing is left at the peer, nor here once its range has been taken over. */
   readonly collected?: VersionVector;
+  /** Deletions that the peer may have dropped: it says of no entry that a version was written after one of these. */
+  readonly forgotten: VersionVector;
 }
 
 /** Deletions that every member has seen leave the state; and the clock that a round brought without entries. */

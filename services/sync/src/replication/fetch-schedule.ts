@@ -130,7 +130,7 @@ export class FetchSchedule {
       round.firstSentAtMs = answer.sentAtMs;
     } else if (!answer.vector.dominates(round.firstVector)) round.isBroken = true;
     // A key that is absent from a later page may be so for a deletion that the first page's clock does not contain.
-    if (!round.firstVector.dominates(answer.collected)) round.isTainted = true;
+    if (answer.isWholeRange && !round.firstVector.dominates(answer.collected)) round.isTainted = true;
     round.isWhole &&= answer.isWholeRange;
     return true;
   }

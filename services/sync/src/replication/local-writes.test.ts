@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { actorId, VersionVector } from '@meridian/causality';
 import { seededRandom } from '@meridian/runtime';
-import type { Append, Delta, Input, Output } from './protocol.ts';
+import { type Append, type Delta, type Input, META_KEY, type Output, type StoredRecord } from './protocol.ts';
 import { recoverLog } from './state-log.ts';
 import { StateMachine } from './state-machine.ts';
 
@@ -9,21 +9,23 @@ const now = { wallMs: 1_000, monotonicMs: 0 };
 
 let machine: StateMachine;
 let sequence: number;
-beforeEach(() => {
-  sequence = 0;
+beforeEach(() => start([]));
+
+function start(records: readonly StoredRecord[]): void {
+  sequence = records.length;
   machine = new StateMachine(
     {
-      ...{ region: 'beijing', members: ['shanghai'], random: seededRandom(1), hadLog: false },
+      ...{ region: 'beijing', members: ['shanghai'], random: seededRandom(1), hadLog: records.length > 0 },
       ...{ fetchIntervalMs: 10_000, headIntervalMs: 1_000, driftMaxMs: 500 },
     },
-    recoverLog({ records: [], unreadable: new Map(), isComplete: true }),
+    recoverLog({ records, unreadable: new Map(), isComplete: true }),
     now,
   );
-});
+}
 
-const write = (id: number, key: string, value: string): Input => ({
+const write = (id: number, key: string, value: string, seen?: VersionVector): Input => ({
   ...{ kind: 'write', id },
-  change: { key: `config/${key}`, value: Buffer.from(value), when: 'differs' },
+  change: { key: `config/${key}`, value: Buffer.from(value), when: 'differs', ...(seen && { seen }) },
 });
 const step = (...inputs: Input[]) => machine.step(inputs, now);
 const only = <K extends Output['kind']>(outputs: readonly Output[], kind: K) =>
@@ -45,7 +47,7 @@ function deltaOf(key: string, lists = VersionVector.EMPTY): Input {
   return {
     kind: 'delta',
     origin: 'shanghai',
-    delta: { generation: 0, entries, from: VersionVector.EMPTY, to, lists },
+    delta: { generation: 0, entries, from: VersionVector.EMPTY, to, lists, forgotten: VersionVector.EMPTY },
   };
 }
 
@@ -115,6 +117,20 @@ describe('a delta', () => {
     const outputs = stored(appendsOf(step(...writes)));
     expect(only(outputs, 'publish').map(({ delta }) => keysOf(delta))).toEqual([['a', 'b']]);
   });
+});
+
+test('a delta names the deletions that are forgotten here and that one of its writes had not seen', () => {
+  const actor = actorId('shanghai', 7n);
+  const [before, collected] = [VersionVector.of([[actor, 3]]), VersionVector.of([[actor, 5]])];
+  const meta = { collected, generation: 0, distrustedUntil: 0 };
+  const common = { clock: collected, lineage: { actor: undefined, counter: 0 }, last: { wallMs: 0, logical: 0 } };
+  start([{ record: { key: META_KEY, meta, ...common }, sequence: 1 }]);
+  const forgottenIn = (...inputs: Input[]) => {
+    const [push] = only(stored(appendsOf(step(...inputs))), 'publish');
+    return push?.delta.forgotten.toString();
+  };
+  expect(forgottenIn(write(1, 'a', '1'), write(2, 'b', '1', collected))).toBe('');
+  expect(forgottenIn(write(3, 'a', '2'), write(4, 'b', '2', before))).toBe(collected.toString());
 });
 
 test('a delta whose contexts leave out lives by a list that is not here is fetched instead', () => {

@@ -21,6 +21,8 @@ interface Held {
   readonly from: VersionVector;
   readonly to: VersionVector;
   readonly keys: ReadonlySet<string>;
+  /** By every one of the writes. */
+  readonly seen: VersionVector | undefined;
   readonly bytes: number;
   readonly writes: readonly number[];
   readonly groups: number;
@@ -116,11 +118,12 @@ export class LocalWrites {
     const keys = state.putAll(commit);
     state.moveClock(state.clock.joined(ended.inward(state.vector)));
     const writes = written.map(({ id }) => id).filter((id) => id !== OWN);
-    const held = this.#held ?? { from, keys: [], bytes: 0, writes: [], groups: 0 };
+    const held = this.#held ?? { from, keys: [], seen: undefined, bytes: 0, writes: [], groups: 0 };
     this.#held = {
       from: held.from,
       to: state.vector,
       keys: new Set([...held.keys, ...keys]),
+      seen: written.reduce((all, { seen }) => all?.meet(seen) ?? seen, held.seen),
       bytes: held.bytes + bytesOf(written),
       writes: [...held.writes, ...writes],
       groups: held.groups + 1,
@@ -141,9 +144,9 @@ export class LocalWrites {
 
   push(): void {
     if (this.#held === undefined) return;
-    const { from, to, keys, writes } = this.#held;
+    const { from, to, keys, seen: replaced, writes } = this.#held;
     this.#held = undefined;
-    const { region, ended, membership, peers, meta, view, outputs } = this.#state;
+    const { region, ended, membership, peers, meta, collected, view, outputs } = this.#state;
     const seen = membership.peers.map((peer) => peers.seenBy(peer));
     const knows = (dot: Dot) => seen.every((vector) => vector?.contains(dot) === true);
     const outward = (vector: VersionVector) => ended.outwardTo(vector, knows);
@@ -159,6 +162,7 @@ export class LocalWrites {
       from: outward(VersionVector.of(own)),
       to: outward(to),
       lists,
+      forgotten: collected.without(replaced ?? VersionVector.EMPTY),
     };
     outputs.push({ kind: 'publish', delta, writes });
   }

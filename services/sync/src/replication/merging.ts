@@ -36,7 +36,7 @@ export class Merging {
       const given = i === last ? applied : before;
       return { key: entry.key, entry: view.stripped(entry, given), lineage: clock.lineage, clock: given };
     });
-    const collected = forgottenIn(entries, view).merge(origin.collected ?? VersionVector.EMPTY);
+    const collected = forgottenIn(entries, view, origin.forgotten).merge(origin.collected ?? VersionVector.EMPTY);
     const hasForgotten = !state.meta.collected.dominates(collected);
     const meta = hasForgotten ? { ...state.meta, collected: state.meta.collected.merge(collected) } : state.meta;
     // A clock that moves while no entry is new is written by itself.
@@ -104,17 +104,19 @@ export class Merging {
 }
 
 /**
- * Deletions that are here and that the merge takes away though nothing came that can have been written after them: a peer
- * has forgotten them. Who has not seen one would not be told by what is left of the entry that something had been deleted.
+ * Deletions that are here and that the merge takes away, though a peer may have forgotten them or nothing came that can
+ * have been written after them. Who has not seen one would not be told by what is left of the entry that something had been
+ * deleted.
  */
-function forgottenIn(merged: readonly Entry[], view: View): VersionVector {
+function forgottenIn(merged: readonly Entry[], view: View, there: VersionVector): VersionVector {
   let forgotten = VersionVector.EMPTY;
   for (const { key, versions } of merged) {
     const before = view.get(key)?.versions ?? [];
     const news = versions.filter(({ dot }) => !before.some((known) => isSameDot(known.dot, dot)));
     for (const { dot, hlc, deleted } of before) {
       const isLeft = versions.some((left) => isSameDot(left.dot, dot));
-      if (!deleted || isLeft || news.some((later) => compareTimestamps(later.hlc, hlc) > 0)) continue;
+      const isWrittenOver = !there.contains(dot) && news.some((later) => compareTimestamps(later.hlc, hlc) > 0);
+      if (!deleted || isLeft || isWrittenOver) continue;
       forgotten = forgotten.merge(VersionVector.of([[dot.actor, dot.counter]]));
     }
   }

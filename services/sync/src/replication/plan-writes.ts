@@ -35,6 +35,8 @@ export interface PlannedWrite {
   readonly cause: Cause | undefined;
   readonly entry: Entry;
   readonly dot: Dot;
+  /** What it replaces: versions, and deletions that are forgotten by now. */
+  readonly seen: VersionVector;
 }
 
 export interface WritesPlan {
@@ -108,15 +110,15 @@ class Group {
     const { view } = this.#sources;
     const isNew = view.get(change.key) === undefined;
     if (isNew && view.size + this.#added >= ENTRIES_MAX) throw stateFull();
-    const { entry, dot } = planWrite(change, view.at(change.key), { ...this.#sources, clock: this.#clock });
-    this.#clock = this.#clock.wrote(dot);
-    this.#bytes += entryBytes(entry);
+    const planned = planWrite(change, view.at(change.key), { ...this.#sources, clock: this.#clock });
+    this.#clock = this.#clock.wrote(planned.dot);
+    this.#bytes += entryBytes(planned.entry);
     if (isNew) this.#added++;
-    this.writes.set(change.key, { id, cause, entry, dot });
+    this.writes.set(change.key, { id, cause, ...planned });
   }
 }
 
-function planWrite(change: Change, before: Entry, sources: WriteSources): Pick<PlannedWrite, 'entry' | 'dot'> {
+function planWrite(change: Change, before: Entry, sources: WriteSources): Pick<PlannedWrite, 'entry' | 'dot' | 'seen'> {
   const { key, author, value = new Uint8Array(0) } = change;
   if (value.length > VALUE_BYTES_MAX)
     throw tooLarge(`${key}: ${value.length} bytes, at most ${VALUE_BYTES_MAX} are taken`);
@@ -133,7 +135,7 @@ function planWrite(change: Change, before: Entry, sources: WriteSources): Pick<P
   const entry = writeVersion(before, version, seen);
   if (entryBytes(entry) > ENTRY_BYTES_MAX || entry.versions.length > VERSIONS_MAX)
     throw tooLarge(`${key} would hold too many versions: resolve its conflict`);
-  return { entry, dot };
+  return { entry, dot, seen };
 }
 
 function isUnneeded(existing: Entry | undefined, change: Change): boolean {

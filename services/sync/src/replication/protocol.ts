@@ -69,6 +69,8 @@ export interface Delta {
    * member, or one whose log went back, may not.
    */
   readonly lists: VersionVector;
+  /** Deletions that the origin has dropped and that the writes had not seen: one that an entry lacks was not written over. */
+  readonly forgotten: VersionVector;
 }
 
 /** Heartbeat. */
@@ -120,7 +122,7 @@ export interface FetchAnswer {
   readonly nextKey: string;
   /** All keys of the range are in it: a key that is absent here has no version that `vector` covers. */
   readonly isWholeRange: boolean;
-  /** Of a whole range: deletions that the answerer has dropped, as far as `vector` covers them. Else empty. */
+  /** Deletions that the answerer has dropped, as far as `vector` covers them. */
   readonly collected: VersionVector;
   /** The asker is not a member, or under an older membership: there is nothing but the entry that says so. */
   readonly isRefused: boolean;

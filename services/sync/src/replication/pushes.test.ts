@@ -50,7 +50,14 @@ function delta(counter: number): Input {
   return {
     kind: 'delta',
     origin: 'shanghai',
-    delta: { generation: 0, entries, from: seen(counter - 1), to, lists: VersionVector.EMPTY },
+    delta: {
+      generation: 0,
+      entries,
+      from: seen(counter - 1),
+      to,
+      lists: VersionVector.EMPTY,
+      forgotten: VersionVector.EMPTY,
+    },
   };
 }
 
@@ -112,18 +119,24 @@ test('a deletion that a peer shows to be forgotten is remembered as such: who ha
     ...{ dot: { actor, counter }, hlc: { wallMs: 1_000, logical: counter }, deleted },
     value: Buffer.from(deleted ? '' : 'v'),
   });
-  const push = (counter: number, ...versions: ReturnType<typeof version>[]) => {
+  const push = (counter: number, versions: ReturnType<typeof version>[], forgotten = VersionVector.EMPTY) => {
     const [from, to] = [seen(counter - 1), seen(counter)];
     const entries = [{ key: 'config/k', versions, context: to }];
-    const delta = { generation: 0, entries, from, to, lists: VersionVector.EMPTY };
+    const delta = { generation: 0, entries, from, to, lists: VersionVector.EMPTY, forgotten };
     let appends = appendsOf(step({ kind: 'delta', origin: 'shanghai', delta }));
     while (appends.length > 0)
       appends = appends.flatMap(({ id }) => appendsOf(step({ kind: 'appended', id, sequence: ++sequence })));
   };
-  push(1, version(1, false));
-  push(2, version(1, false), version(2, true));
-  push(3, version(1, false), version(2, true), version(3, false));
+  push(1, [version(1, false)]);
+  push(2, [version(1, false), version(2, true)]);
+  push(3, [version(1, false), version(2, true), version(3, false)]);
   expect(machine.collected.toString()).toBe('');
-  push(4, version(1, false), version(3, false));
+  push(4, [version(1, false), version(3, false)]);
   expect(machine.collected.toString()).toBe(seen(2).toString());
+  push(5, [version(5, true)]);
+  push(6, [version(6, false)]); // written after it
+  expect(machine.collected.toString()).toBe(seen(2).toString());
+  push(7, [version(7, true)]);
+  push(8, [version(8, false)], seen(7)); // later, and not known to be written after it
+  expect(machine.collected.toString()).toBe(seen(7).toString());
 });

@@ -62,7 +62,8 @@ export class Pushes {
     else {
       this.#state.report('delta-applied', origin);
       const applied = after.vector;
-      const merge = { kind: 'merge', peer: origin, applied, nextKey: undefined, isRepair: false } as const;
+      const { forgotten } = delta;
+      const merge = { kind: 'merge', peer: origin, applied, nextKey: undefined, isRepair: false, forgotten } as const;
       this.#merging.merge(merge, delta.entries, cause);
     }
   }

@@ -51,8 +51,8 @@ export class Questions {
     const vector = ended.outwardTo(this.#state.vector, knows);
     const entries = page.entries.map((entry) => this.#state.outwardEntry(entry, knows));
     const heardActors = peers.actorsHeard(request.region, now.monotonicMs);
-    const answer = { ...this.#blankAnswer(), ...page, vector, entries, isWholeRange, heardActors };
-    return isWholeRange ? { ...answer, collected } : answer;
+    const answer = { ...this.#blankAnswer(), ...page, vector, entries, isWholeRange, collected, heardActors };
+    return answer;
   }
 
   #refusalOf({ region, generation, isAway }: FetchRequest): FetchAnswer | undefined {

@@ -55,7 +55,9 @@ export class Rounds {
     const { peers, ended, view, vector: before } = this.#state;
     const schedule = peers.scheduleOf(peer);
     const vector = ended.inward(answer.vector);
-    const base = { kind: 'merge', peer, applied: before, nextKey: undefined, isRepair: false } as const;
+    const { collected } = answer;
+    const none = { applied: before, nextKey: undefined, isRepair: false };
+    const base = { kind: 'merge', peer, ...none, forgotten: collected } as const;
     if (answer.isRefused || request.keys.length > 0) {
       this.#merging.merge(base, answer.entries, cause);
       return;
@@ -70,8 +72,8 @@ export class Rounds {
     const { isRepair } = schedule;
     const isLast = answer.nextKey === '' && this.#judgement.isJoinable(peer, applied);
     const given = { nextKey: answer.nextKey, isRepair, isFromRecovering: answer.isRecovering };
-    const forgotten = answer.isWholeRange ? { collected: answer.collected } : {};
-    const merge = { ...base, ...given, ...forgotten, applied: isLast ? applied : before };
+    const taken = answer.isWholeRange ? { collected } : {};
+    const merge = { ...base, ...given, ...taken, applied: isLast ? applied : before };
     this.#merging.merge(merge, [...answer.entries, ...absent], cause);
   }
 

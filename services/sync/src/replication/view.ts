@@ -121,7 +121,7 @@ export class View {
     if (before === undefined) this.#keys.splice(this.#position(key), 0, key);
     else this.#digest.toggle(this.#filled(key, before));
     this.#digest.toggle(entry);
-    const beyond = without(entry.context, this.#clock);
+    const beyond = entry.context.without(this.#clock);
     this.#slots.set(key, { versions, beyond, sequence });
     mark(this.#beyond, key, beyond.size > 0);
     mark(this.#deletions, key, versions.length === 0 || versions.some(({ deleted }) => deleted));
@@ -139,7 +139,7 @@ export class View {
 
   /** The entry as the log keeps it: its context holds only what the record's clock does not. */
   stripped(entry: Entry, clock: VersionVector): Entry {
-    return { ...entry, context: without(entry.context, clock) };
+    return { ...entry, context: entry.context.without(clock) };
   }
 
   /** Keys from the one after `afterKey` up to `untilKey`; '' for to the end. */
@@ -196,12 +196,6 @@ export class View {
     }
     return low;
   }
-}
-
-/** What `vector` contains and `other` does not. */
-function without(vector: VersionVector, other: VersionVector): VersionVector {
-  if (vector === other || other.dominates(vector)) return VersionVector.EMPTY;
-  return VersionVector.of([...vector.entries()].filter(([actor, counter]) => other.counterOf(actor) < counter));
 }
 
 function mark(marks: Set<string>, key: string, isMarked: boolean): void {
