@@ -1,5 +1,6 @@
 import type { VersionVector } from '@meridian/causality';
 import { Violation } from '../violation.ts';
+import { covers } from './dot-text.ts';
 import { IdSet } from './id-set.ts';
 import type { Lives } from './lives.ts';
 import type { Losses } from './losses.ts';
@@ -97,13 +98,4 @@ export class ClockChecks {
     const message = `${where}: the clock covers ${this.#writes.describe([fact.id])}, which was not applied here`;
     throw new Violation('S5', message);
   }
-}
-
-function covers(vector: VersionVector, dot: string | undefined): boolean {
-  if (dot === undefined) return false;
-  const at = dot.lastIndexOf('=');
-  const actor = dot.slice(0, at);
-  const counter = Number(dot.slice(at + 1));
-  for (const [other, seen] of vector.entries()) if (other === actor) return seen >= counter;
-  return false;
 }

@@ -1,9 +1,10 @@
-import type { Timestamp } from '@meridian/causality';
+import type { Timestamp, VersionVector } from '@meridian/causality';
 import type { Version } from '@meridian/replica';
 import type { Append } from '../../../services/sync/src/replication/protocol.ts';
 import { DRIFT_MS } from '../options.ts';
 import { Violation } from '../violation.ts';
 import type { WallClock } from '../world/wall-clock.ts';
+import { covers } from './dot-text.ts';
 import { IdSet } from './id-set.ts';
 import type { Lives } from './lives.ts';
 import type { SiblingChecks } from './sibling-checks.ts';
@@ -81,7 +82,14 @@ export class RecordChecks {
     const isOver = (id: number) => this.#writes.at(id).key === key;
     store.learns(own?.id, learnt.without(store.known), isOver);
     this.#stability.had(store, learnt);
+    if (entry.versions.length === 0) this.#learnDeletions(entry.context, key, store);
     if (!this.isRotten) this.#siblings.expectExact(entry, key, store, where);
+  }
+
+  /** Nothing is left of the key: its context tells of what all have deleted. */
+  #learnDeletions(context: VersionVector, key: string, store: StoreFacts): void {
+    for (const fact of this.#writes.ofKey(key))
+      if (covers(context, fact.dot) && this.#stability.isStable(fact)) this.#stability.learn(store, fact);
   }
 
   #name(fact: WriteFact, version: Version, author: Author, store: StoreFacts, nowMs: number): void {

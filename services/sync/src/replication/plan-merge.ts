@@ -36,11 +36,12 @@ export function planMerge(view: View, remote: readonly Entry[], rules: MergeRule
   let added = 0;
   for (const entry of remote) {
     const { key } = entry;
-    const existing = merged.get(key) ?? withContext(view.at(key), rules.seenOf(key));
+    const before = merged.get(key) ?? view.at(key);
+    const existing = withContext(before, rules.seenOf(key));
     const result = mergeOne(existing, entry, rules);
     const isNew = !merged.has(key) && view.get(key) === undefined;
     if (typeof result === 'string') rejected.push({ key, reason: result });
-    else if (hasSameVersions(existing, result)) continue;
+    else if (isNoNews(entry, before) && hasSameVersions(existing, result)) continue;
     else if (isNew && view.size + added >= ENTRIES_MAX) rejected.push({ key, reason: 'STATE_FULL' });
     else {
       merged.set(key, result);
@@ -65,6 +66,11 @@ export function absentIn(
   for (const key of view.keysBetween(range.afterKey, range.untilKey))
     if (!keys.has(key)) absent.push({ key, versions: [], context: vector });
   return absent;
+}
+
+/** False for what a round under way has shown to be over: the clock may rest on that, and then the log has to have it. */
+function isNoNews({ versions }: Entry, { context }: Entry): boolean {
+  return versions.every(({ dot }) => context.contains(dot));
 }
 
 function withContext(entry: Entry, seen: VersionVector): Entry {
