@@ -5,7 +5,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'lazy-counter',
     place: 'services/sync/src/replication',
-    find: `    this.#clock = this.#clock.wrote(dot);
+    find: `    this.#clock = this.#clock.wrote(planned.dot);
 `,
     replace: '',
     bug: 'dot reuse after lazy persist: the counter goes on only once an event is durable',
@@ -226,7 +226,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'context-not-kept',
     place: 'services/sync/src/replication',
-    find: 'return { ...entry, context: without(entry.context, clock) };',
+    find: 'return { ...entry, context: entry.context.without(clock) };',
     replace: 'return { ...entry, context: VersionVector.EMPTY };',
     bug: 'the log forgets what a key had seen beyond the clock',
     isQuick: true,
