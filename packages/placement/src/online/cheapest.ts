@@ -1,0 +1,51 @@
+/** What an origin knows of a region when it places a task. Columns by region: nothing is allocated for a placement. */
+export interface Beliefs {
+  /** Round trip and transfer of a usual picture, ms. */
+  readonly wayMs: Float64Array;
+  /** Of one task, ms. */
+  readonly serviceMs: Float64Array;
+  readonly workers: Float64Array;
+  /** Waiting or worked on there when it last said so. */
+  readonly outstanding: Float64Array;
+  /** Ours, sent and not counted in that. */
+  readonly unseen: Float64Array;
+  readonly priceMs: Float64Array;
+}
+
+/** Weight of the expected wait: how much more it counts than its own milliseconds, for those who queue behind. */
+export const WAIT_WEIGHT = 4;
+
+/**
+ * The region with the least way + service + price + WAIT_WEIGHT × expected wait; the first of equals.
+ * @param allows whether the task may run there
+ * @returns its number; −1 for none
+ */
+export function cheapest(beliefs: Beliefs, allows: (region: number) => boolean, waitWeight = WAIT_WEIGHT): number {
+  let best = -1;
+  let least = Number.POSITIVE_INFINITY;
+  for (let region = 0; region < beliefs.wayMs.length; region++) {
+    if (!allows(region)) continue;
+    const costMs = costOf(beliefs, region, waitWeight);
+    if (costMs < least) {
+      least = costMs;
+      best = region;
+    }
+  }
+  return best;
+}
+
+export function costOf(beliefs: Beliefs, region: number, waitWeight: number): number {
+  const { wayMs, serviceMs, priceMs } = beliefs;
+  const fixedMs = (wayMs[region] as number) + (serviceMs[region] as number) + (priceMs[region] as number);
+  return fixedMs + waitWeight * expectedWaitMs(beliefs, region);
+}
+
+/** Until a worker is free for one more task: those ahead of it beyond the workers, served side by side. */
+export function expectedWaitMs({ outstanding, unseen, workers, serviceMs }: Beliefs, region: number): number {
+  const servers = workers[region] as number;
+  const ahead = (outstanding[region] as number) + (unseen[region] as number) + 1 - servers;
+  return ahead <= 0 ? 0 : (ahead / Math.max(servers, WORKERS_MIN)) * (serviceMs[region] as number);
+}
+
+/** Keeps the wait finite for a region that reports no worker. */
+const WORKERS_MIN = 0.01;

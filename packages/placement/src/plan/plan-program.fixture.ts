@@ -1,0 +1,58 @@
+import { type LinearProgram, leastOf, type Row, type Variable } from '../flow/linear-program.fixture.ts';
+import { piecesOf, shedCosts } from './plan-network.ts';
+import { type PlanProblem, type PlanRegion, wayMs } from './problem.ts';
+import type { Plan } from './solve-plan.ts';
+
+/** The model as it is written in problem.ts, as a linear program: nothing of the network is in it. */
+export function programOf(problem: PlanProblem): LinearProgram {
+  const { regions, sources, way, variation } = problem;
+  const shed = shedCosts(problem);
+  const rows: Row[] = [];
+  const variables: Variable[] = [];
+  const row = (kind: Row['kind'], limit: number) => rows.push({ kind, limit }) - 1;
+  const variable = (name: string, cost: number, uses: Variable['uses'], upper = Number.POSITIVE_INFINITY) =>
+    variables.push({ name, cost, upper, uses });
+  const loads = regions.map(() => row('=', 0));
+  const bytes = regions.map(({ bandwidthMbps }) =>
+    bandwidthMbps < Number.POSITIVE_INFINITY ? row('<=', bandwidthMbps) : -1,
+  );
+  for (const [i, { origin, priority, allowed, tasksPerSecond, taskCost, pictureBytes }] of sources.entries()) {
+    const all = row('=', tasksPerSecond);
+    variable(`s${i}`, taskCost * shed[priority], [[all, 1]]);
+    for (const [j, { name, capacity, workers }] of regions.entries()) {
+      const lane = way(origin, name);
+      if (lane === undefined || capacity === 0 || allowed?.has(name) === false) continue;
+      const serviceMs = (taskCost / (capacity / workers)) * 1_000;
+      const into = bytes[j] ?? -1;
+      const remote = into >= 0 && origin !== name ? [[into, (pictureBytes * 8) / 1e6] as const] : [];
+      const uses = [[all, 1] as const, [loads[j] ?? 0, taskCost] as const, ...remote];
+      variable(`x${i}_${j}`, wayMs(lane, pictureBytes) + serviceMs, uses);
+    }
+  }
+  for (const [j, region] of regions.entries())
+    for (const [k, { width, slope }] of (region.capacity > 0 ? piecesOf(region, variation) : []).entries())
+      variable(`p${j}_${k}`, slope, [[loads[j] ?? 0, -1]], width);
+  return { variables, rows };
+}
+
+/** What the LP package says that the model costs at least, ms. */
+export function leastCostOf(problem: PlanProblem): number {
+  return leastOf(programOf(problem));
+}
+
+/** What the plan costs in the model, ms: waiting by pieces, what is given up at its class's cost. */
+export function costOf(problem: PlanProblem, plan: Plan): number {
+  const shed = shedCosts(problem);
+  let cost = 0;
+  for (const { tasksPerSecond, latencyMs } of plan.assignments) cost += tasksPerSecond * latencyMs;
+  for (const { source, tasksPerSecond } of plan.shed) cost += tasksPerSecond * source.taskCost * shed[source.priority];
+  for (const { region, load } of plan.regions) {
+    const own = problem.regions.find(({ name }) => name === region) as PlanRegion;
+    let left = load;
+    for (const { width, slope } of own.capacity > 0 ? piecesOf(own, problem.variation) : []) {
+      cost += Math.min(left, width) * slope;
+      left = Math.max(0, left - width);
+    }
+  }
+  return cost;
+}
