@@ -1,3 +1,18 @@
+export {
+  type PayloadDecision,
+  type PayloadForm,
+  type PayloadQuestion,
+  payloadForm,
+} from './decisions/payload-form.ts';
+export {
+  behindS,
+  type SyncBounds,
+  type SyncInterval,
+  type SyncLink,
+  type SyncStamp,
+  syncIntervals,
+  syncStamps,
+} from './decisions/sync-interval.ts';
 export { type Flow, minCostFlow } from './flow/min-cost-flow.ts';
 export { type Network, NetworkBuilder } from './flow/network.ts';
 export {
