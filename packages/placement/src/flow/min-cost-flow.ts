@@ -12,6 +12,10 @@ export interface Flow {
    * (complementary slackness).
    */
   readonly potential: Float64Array;
+  /** By node: its arc in the optimal tree; the root's is not read. */
+  readonly tree: Int32Array;
+  /** By arc: whether it is not in the tree and full. */
+  readonly isFull: Uint8Array;
   readonly pivots: number;
 }
 
@@ -71,7 +75,8 @@ class NetworkSimplex {
       this.#pivot(arc);
     }
     this.#fillTree();
-    return { flow: this.#flow, potential: this.#tree.potential, pivots };
+    const isFull = Uint8Array.from(this.#state, (state) => (state === AT_UPPER ? 1 : 0));
+    return { flow: this.#flow, potential: this.#tree.potential, tree: this.#tree.arc, isFull, pivots };
   }
 
   /** The arc of the next block that improves most; −1 when none of all does. */

@@ -1,4 +1,4 @@
-import { minCostFlow } from '../flow/min-cost-flow.ts';
+import { type Flow, minCostFlow } from '../flow/min-cost-flow.ts';
 import { type SolvedFlow, solveMixedPayloads } from './mixed-payloads.ts';
 import { bytesPerSecond, type Lane, PlanNetwork } from './plan-network.ts';
 import { type PlanProblem, type PlanRegion, type PlanSource, requireValid } from './problem.ts';
@@ -61,15 +61,14 @@ export function solvePlan(problem: PlanProblem): Plan {
   const sources = problem.sources.filter(({ tasksPerSecond }) => tasksPerSecond > 0).sort(bySource);
   const canonical = { ...problem, regions, sources };
   const plan = new PlanNetwork(canonical);
-  const flow = solveFlow(plan);
+  const flow = minCostFlow(plan.network, plan.firstTree);
   // What keeps bounds that nobody asked it to keep is the optimum all the same.
   const isOptimal = plan.isByteExact || keepsBytes(plan, regions, flow);
-  const solved = isOptimal ? flow : solveMixedPayloads(plan, regions, problem.variation);
+  const solved = isOptimal ? solvedOf(plan, flow) : solveMixedPayloads(plan, regions, flow);
   return new Reading(canonical, plan, solved).plan();
 }
 
-function solveFlow({ network, firstTree, lanes, gates, regionNodes }: PlanNetwork): SolvedFlow {
-  const { flow, potential } = minCostFlow(network, firstTree);
+function solvedOf({ network, lanes, gates, regionNodes }: PlanNetwork, { flow, potential }: Flow): SolvedFlow {
   const bytePrices = new Float64Array(regionNodes.length);
   for (const { region, remoteBytes } of lanes) {
     const gate = gates[region] as number;
@@ -85,7 +84,7 @@ function solveFlow({ network, firstTree, lanes, gates, regionNodes }: PlanNetwor
   return { flow, prices, bytePrices, costMs, lowerBoundMs: costMs };
 }
 
-function keepsBytes({ lanes }: PlanNetwork, regions: readonly PlanRegion[], { flow }: SolvedFlow): boolean {
+function keepsBytes({ lanes }: PlanNetwork, regions: readonly PlanRegion[], { flow }: Flow): boolean {
   const into = new Float64Array(regions.length);
   for (const { region, remoteBytes, arc } of lanes)
     into[region] = (into[region] as number) + remoteBytes * (flow[arc] as number);
