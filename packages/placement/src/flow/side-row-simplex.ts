@@ -1,4 +1,5 @@
 import { assert } from '@meridian/failure';
+import { type Column, Cycles } from './cycles.ts';
 import type { Network } from './network.ts';
 import { dearest, excessCostsMost, leftOf, type PricedFlow, type SideRows, type Start } from './side-rows.ts';
 import { SpanningTree } from './spanning-tree.ts';
@@ -23,9 +24,8 @@ const PIVOTS_PER_LOOK_MAX = 20;
 /** A unit of excess first costs this part of the dearest arc of the rows, and from round to round so many times more. */
 const FIRST_PART = 0.02;
 const RAISE = 3;
-
-/** A number of an arc; −1 − row for a row's slack; −1 − rows − row for what exceeds it. */
-type Column = number;
+/** Bounds the rounds, however cheap the arcs are: ln 10⁹ ÷ ln 3 of them, 19. */
+const FIRST_PART_OF_MOST = 1e-9;
 
 /**
  * The primal network simplex with a working basis (Kennington, Helgason: "Algorithms for Network Programming", 1980, chapter
@@ -41,6 +41,7 @@ export class SideRowSimplex {
   readonly #network: Network;
   readonly #rows: SideRows;
   readonly #tree: SpanningTree;
+  readonly #cycles: Cycles;
   readonly #basis: WorkingBasis;
   /** What is at each place of the working basis. */
   readonly #extras: Int32Array;
@@ -56,7 +57,6 @@ export class SideRowSimplex {
   readonly #tolerance: number;
   readonly #blockArcs: number;
   #prices: Float64Array;
-  #order: Int32Array;
   #next = 0;
   #pivots = 0;
   #stalls = 0;
@@ -68,6 +68,7 @@ export class SideRowSimplex {
     this.#network = network;
     this.#rows = rows;
     this.#tree = new SpanningTree(network, tree);
+    this.#cycles = new Cycles(network, rows, this.#tree);
     this.#basis = new WorkingBasis(size);
     const left = leftOf(rows, flow);
     this.#extras = Int32Array.from(left, (each, row) => -1 - row - (each < 0 ? size : 0));
@@ -75,8 +76,9 @@ export class SideRowSimplex {
     this.#flow = Float64Array.from(flow);
     this.#rest = new Float64Array(2 * size);
     this.#isRestBasic = new Uint8Array(2 * size);
-    this.#excessCosts = new Float64Array(size).fill(FIRST_PART * dearest(rows, network));
+    const first = FIRST_PART * dearest(rows, network);
     this.#excessCostsMost = excessCostsMost(rows, network);
+    this.#excessCosts = this.#excessCostsMost.map((most) => Math.max(first, most * FIRST_PART_OF_MOST));
     this.#potential = new Float64Array(network.nodes);
     this.#prices = new Float64Array(size);
     this.#tolerance = network.cost.reduce((max, cost) => Math.max(max, cost), 0) * COST_TOLERANCE;
@@ -84,7 +86,6 @@ export class SideRowSimplex {
     for (let node = 0; node < network.nodes; node++)
       if (node !== network.root) this.#state[this.#tree.arc[node] as number] = BASIC;
     for (const column of this.#extras) this.#enter(column);
-    this.#order = this.#tree.order();
   }
 
   solve(): PricedFlow {
@@ -180,7 +181,7 @@ export class SideRowSimplex {
 
   #pivot(entering: Column): void {
     const direction = entering >= 0 ? (this.#state[entering] as 1 | -1) : 1;
-    const fall = this.#basis.times(this.#column(entering));
+    const fall = this.#basis.times(this.#cycles.rowsOf(entering));
     const changes = this.#treeChanges(entering, fall);
     let step = entering >= 0 ? (this.#network.capacity[entering] as number) : Number.POSITIVE_INFINITY;
     let [cut, place, size] = [-1, -1, 0];
@@ -193,8 +194,8 @@ export class SideRowSimplex {
       [step, size] = [own, Math.abs(change)];
       return true;
     };
-    for (let i = 1; i < this.#order.length; i++) {
-      const node = this.#order[i] as number;
+    for (let i = 1; i < this.#cycles.order.length; i++) {
+      const node = this.#cycles.order[i] as number;
       if (blocks(this.#tree.arc[node] as number, direction * (changes[node] as number))) cut = node;
     }
     for (let k = 0; k < fall.length; k++)
@@ -208,56 +209,12 @@ export class SideRowSimplex {
     else this.#settle(entering, direction > 0);
   }
 
-  /** Side rows of what goes around when one unit of the column comes in: along its arc and back through the tree. */
-  #column(column: Column): Float64Array {
-    const size = this.#prices.length;
-    const rows = new Float64Array(size);
-    if (column < 0) {
-      const index = -1 - column;
-      rows[index % size] = index < size ? 1 : -1;
-      return rows;
-    }
-    const add = (arc: number, amount: number) => {
-      const row = this.#rows.row[arc] as number;
-      if (row >= 0) rows[row] = (rows[row] as number) + amount * (this.#rows.weight[arc] as number);
-    };
-    const tree = this.#tree;
-    const [from, to] = [this.#network.from[column] as number, this.#network.to[column] as number];
-    const join = tree.join(from, to);
-    add(column, 1);
-    for (let node = to; node !== join; node = tree.parent[node] as number)
-      add(tree.arc[node] as number, tree.isUpward(node) ? 1 : -1);
-    for (let node = from; node !== join; node = tree.parent[node] as number)
-      add(tree.arc[node] as number, tree.isUpward(node) ? -1 : 1);
-    return rows;
-  }
-
   /** By node: how the flow of its tree arc changes with one unit of the column. */
   #treeChanges(entering: Column, fall: Float64Array): Float64Array {
     const excess = new Float64Array(this.#network.nodes);
-    this.#flowOut(excess, entering, 1);
-    for (let k = 0; k < fall.length; k++) this.#flowOut(excess, this.#extras[k] as number, -(fall[k] as number));
-    return this.#gather(excess);
-  }
-
-  #flowOut(excess: Float64Array, column: Column, amount: number): void {
-    if (column < 0 || amount === 0) return;
-    const [from, to] = [this.#network.from[column] as number, this.#network.to[column] as number];
-    excess[from] = (excess[from] as number) - amount;
-    excess[to] = (excess[to] as number) + amount;
-  }
-
-  /** By node: the flow on its tree arc that takes all excess to the root. */
-  #gather(excess: Float64Array): Float64Array {
-    const tree = this.#tree;
-    for (let i = this.#order.length - 1; i > 0; i--) {
-      const node = this.#order[i] as number;
-      const parent = tree.parent[node] as number;
-      const up = excess[node] as number;
-      excess[parent] = (excess[parent] as number) + up;
-      excess[node] = tree.isUpward(node) ? up : -up;
-    }
-    return excess;
+    this.#cycles.flowOut(excess, entering, 1);
+    for (let k = 0; k < fall.length; k++) this.#cycles.flowOut(excess, this.#extras[k] as number, -(fall[k] as number));
+    return this.#cycles.gather(excess);
   }
 
   #room(column: Column, isGrowing: boolean): number {
@@ -274,8 +231,8 @@ export class SideRowSimplex {
     };
     add(entering, amount);
     for (let k = 0; k < fall.length; k++) add(this.#extras[k] as number, -amount * (fall[k] as number));
-    for (let i = 1; i < this.#order.length; i++) {
-      const node = this.#order[i] as number;
+    for (let i = 1; i < this.#cycles.order.length; i++) {
+      const node = this.#cycles.order[i] as number;
       add(this.#tree.arc[node] as number, amount * (changes[node] as number));
     }
   }
@@ -305,9 +262,9 @@ export class SideRowSimplex {
 
   /** The tree arc above the node leaves: the entering column takes its place, or one of the working basis does. */
   #cutTree(cut: number, entering: Column, isFull: boolean, fall: Float64Array): void {
-    const isBelow = this.#below(cut);
-    const signs = Float64Array.from(this.#extras, (column) => this.#sign(column, cut, isBelow));
-    const own = this.#sign(entering, cut, isBelow);
+    const isBelow = this.#cycles.below(cut);
+    const signs = Float64Array.from(this.#extras, (column) => this.#cycles.sign(column, cut, isBelow));
+    const own = this.#cycles.sign(entering, cut, isBelow);
     this.#settle(this.#tree.arc[cut] as number, isFull);
     this.#enter(entering);
     if (own !== 0) {
@@ -336,30 +293,14 @@ export class SideRowSimplex {
     const [from, to] = [this.#network.from[arc] as number, this.#network.to[arc] as number];
     if (isBelow[from] === 1) this.#tree.replace(cut, arc, from, to);
     else this.#tree.replace(cut, arc, to, from);
-    this.#order = this.#tree.order();
-  }
-
-  #below(cut: number): Uint8Array {
-    const isBelow = new Uint8Array(this.#network.nodes);
-    isBelow[cut] = 1;
-    for (let i = 1; i < this.#order.length; i++) {
-      const node = this.#order[i] as number;
-      if (isBelow[this.#tree.parent[node] as number] === 1) isBelow[node] = 1;
-    }
-    return isBelow;
-  }
-
-  /** How the arc above the node is used by the cycle of the column: 1, −1, or 0 when it is not in it. */
-  #sign(column: Column, cut: number, isBelow: Uint8Array): number {
-    if (column < 0) return 0;
-    const [from, to] = [this.#network.from[column] as number, this.#network.to[column] as number];
-    const upward = (isBelow[to] as number) - (isBelow[from] as number);
-    return this.#tree.isUpward(cut) ? upward : -upward;
+    this.#cycles.order = this.#tree.order();
   }
 
   /** Working basis and flows anew from what is basic. */
   #refresh(): void {
-    const columns = Array.from(this.#extras, (column) => (this.#isSlack(column) ? undefined : this.#column(column)));
+    const columns = Array.from(this.#extras, (column) =>
+      this.#isSlack(column) ? undefined : this.#cycles.rowsOf(column),
+    );
     this.#sortSlacks(columns);
     const placed = this.#basis.rebuild(columns);
     this.#extras.set(placed.map((index) => this.#extras[index] as number));
@@ -390,9 +331,9 @@ export class SideRowSimplex {
     const fixed = Float64Array.from(supply);
     fixed[root] = 0;
     for (let arc = 0; arc < this.#flow.length; arc++)
-      if (this.#state[arc] === AT_UPPER) this.#flowOut(fixed, arc, this.#flow[arc] as number);
+      if (this.#state[arc] === AT_UPPER) this.#cycles.flowOut(fixed, arc, this.#flow[arc] as number);
     for (const column of this.#extras) if (column >= 0) this.#flow[column] = 0;
-    this.#setTree(this.#gather(Float64Array.from(fixed)), Number.NEGATIVE_INFINITY);
+    this.#setTree(this.#cycles.gather(Float64Array.from(fixed)), Number.NEGATIVE_INFINITY);
     const left = Float64Array.from(this.#rows.limits);
     for (let arc = 0; arc < this.#flow.length; arc++) {
       const row = this.#rows.row[arc] as number;
@@ -404,15 +345,15 @@ export class SideRowSimplex {
       if (column < 0) this.#rest[-1 - column] = Math.max(0, value);
       else {
         this.#flow[column] = Math.min(Math.max(0, value), this.#network.capacity[column] as number);
-        this.#flowOut(fixed, column, this.#flow[column] as number);
+        this.#cycles.flowOut(fixed, column, this.#flow[column] as number);
       }
     }
-    this.#setTree(this.#gather(fixed), 0);
+    this.#setTree(this.#cycles.gather(fixed), 0);
   }
 
   #setTree(flows: Float64Array, least: number): void {
-    for (let i = 1; i < this.#order.length; i++) {
-      const node = this.#order[i] as number;
+    for (let i = 1; i < this.#cycles.order.length; i++) {
+      const node = this.#cycles.order[i] as number;
       this.#flow[this.#tree.arc[node] as number] = Math.max(least, flows[node] as number);
     }
   }
@@ -430,8 +371,8 @@ export class SideRowSimplex {
     });
     this.#prices = this.#basis.combine(around);
     this.#potential[root] = 0;
-    for (let i = 1; i < this.#order.length; i++) {
-      const node = this.#order[i] as number;
+    for (let i = 1; i < this.#cycles.order.length; i++) {
+      const node = this.#cycles.order[i] as number;
       const priced = this.#priced(tree.arc[node] as number, this.#prices);
       const above = this.#potential[tree.parent[node] as number] as number;
       this.#potential[node] = above + (tree.isUpward(node) ? -priced : priced);

@@ -1,12 +1,11 @@
 import { type LinearProgram, leastOf, type Row, type Variable } from '../flow/linear-program.fixture.ts';
 import { piecesOf, shedCosts } from './plan-network.ts';
-import { type PlanProblem, type PlanRegion, wayMs } from './problem.ts';
-import type { Plan } from './solve-plan.ts';
+import { type PlanProblem, type PlanRegion, type PriorityClass, wayMs } from './problem.ts';
+import { type Plan, solvePlan } from './solve-plan.ts';
 
 /** The model as it is written in problem.ts, as a linear program: nothing of the network is in it. */
-export function programOf(problem: PlanProblem): LinearProgram {
+export function programOf(problem: PlanProblem, shed = shedCosts(problem)): LinearProgram {
   const { regions, sources, way, variation } = problem;
-  const shed = shedCosts(problem);
   const rows: Row[] = [];
   const variables: Variable[] = [];
   const row = (kind: Row['kind'], limit: number) => rows.push({ kind, limit }) - 1;
@@ -55,4 +54,28 @@ export function costOf(problem: PlanProblem, plan: Plan): number {
     }
   }
   return cost;
+}
+
+/** Worker-seconds a second of these classes that have to be given up whatever is done with all others. */
+export function leastShedOf(problem: PlanProblem, classes: ReadonlySet<PriorityClass>): number {
+  const costs = { high: 0, normal: 0, low: 0 };
+  for (const each of classes) costs[each] = 1;
+  const { variables, rows } = programOf(problem, costs);
+  return leastOf({
+    rows,
+    variables: variables.map((each) => (each.name.startsWith('s') ? each : { ...each, cost: 0 })),
+  });
+}
+
+export interface Comparison {
+  readonly plan: Plan;
+  /** How far the plan's cost is from the program's least, as a part of it. */
+  readonly difference: number;
+}
+
+/** One problem by the solver and by the LP package. */
+export function compare(problem: PlanProblem): Comparison {
+  const plan = solvePlan(problem);
+  const least = leastCostOf(problem);
+  return { plan, difference: Math.abs(costOf(problem, plan) - least) / Math.max(1, least) };
 }

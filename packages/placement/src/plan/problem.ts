@@ -54,7 +54,7 @@ export interface PlanSource {
   readonly origin: string;
   readonly model: string;
   readonly priority: PriorityClass;
-  /** Regions in which its tasks may run; undefined: all. */
+  /** Regions in which its tasks may run; undefined: all. Names of others allow nothing. */
   readonly allowed: ReadonlySet<string> | undefined;
   /** λ ≥ 0. */
   readonly tasksPerSecond: number;
@@ -78,6 +78,8 @@ export function wayMs({ roundTripMs, bandwidthMbps }: Way, pictureBytes: number)
 /** @throws Failure INVALID_ARGUMENT / PLAN_INPUT_INVALID that names the value. Not retryable. */
 export function requireValid({ regions, sources, variation }: PlanProblem): void {
   const names = new Set<string>();
+  if (regions.length * sources.length > LANES_MAX)
+    throw invalid(`${sources.length} sources in ${regions.length} regions are more than ${LANES_MAX} lanes`);
   within(variation, 0, 100, 'variation');
   for (const { name, capacity, workers, bandwidthMbps } of regions) {
     if (names.has(name)) throw invalid(`there are two regions ${name}`);
@@ -87,8 +89,9 @@ export function requireValid({ regions, sources, variation }: PlanProblem): void
     if (!Number.isInteger(workers)) throw invalid(`workers of ${name}: ${workers} is not whole`);
     within(bandwidthMbps, 0, Number.POSITIVE_INFINITY, `bandwidth of ${name}`);
   }
-  for (const { origin, model, tasksPerSecond, taskCost, pictureBytes } of sources) {
+  for (const { origin, model, priority, tasksPerSecond, taskCost, pictureBytes } of sources) {
     const of = `${model} from ${origin}`;
+    if (!CLASSES.includes(priority)) throw invalid(`priority of ${of}: ${priority} is none of ${CLASSES.join(', ')}`);
     within(tasksPerSecond, 0, RATE_MAX, `tasks a second of ${of}`);
     within(taskCost, TASK_COST_MIN, RATE_MAX, `cost of a task of ${of}`);
     within(pictureBytes, 0, Number.MAX_SAFE_INTEGER, `picture bytes of ${of}`);
@@ -105,6 +108,8 @@ const ROUND_TRIP_MAX_MS = 60_000;
 /** A link with less is none. */
 const BANDWIDTH_MIN_MBPS = 1e-3;
 
+/** Sources × regions: what is solved within seconds. */
+const LANES_MAX = 400_000;
 /** More than the fleets of all regions together have; absurd values end here. */
 const RATE_MAX = 1e6;
 const WORKERS_MAX = 10_000;

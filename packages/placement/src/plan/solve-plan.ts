@@ -32,6 +32,8 @@ export interface RegionPlan {
 export interface Shed {
   readonly source: PlanSource;
   readonly tasksPerSecond: number;
+  /** No region that it may run in can be reached and has workers; or those that can are full, or the ways to them. */
+  readonly reason: 'NO_REGION' | 'NO_ROOM';
 }
 
 export interface Plan {
@@ -116,9 +118,11 @@ class Reading {
     const assignments = this.#network.lanes.flatMap((lane) => this.#assignment(lane));
     const sums = this.#sums();
     const regions = this.#problem.regions.map((region, j) => this.#region(region, j, sums[j] as Sums));
-    const shed = this.#network.shed.flatMap(({ source, arc }) => {
+    const placeable = new Set(this.#network.lanes.map(({ source }) => source));
+    const shed = this.#network.shed.flatMap(({ source, arc }): Shed[] => {
       const tasksPerSecond = rateOf(this.#solved.flow[arc] as number, source);
-      return tasksPerSecond === 0 ? [] : [{ source, tasksPerSecond }];
+      const reason = placeable.has(source) ? 'NO_ROOM' : 'NO_REGION';
+      return tasksPerSecond === 0 ? [] : [{ source, tasksPerSecond, reason }];
     });
     return { assignments, regions, shed, ...summary(assignments, regions), gap: this.#gap() };
   }
