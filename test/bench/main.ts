@@ -1,6 +1,6 @@
 import { link } from './link.ts';
 import { path } from './path.ts';
-import { placement } from './placement.ts';
+import { placement } from './placement/placement.ts';
 import { sync } from './sync.ts';
 
 /** Each measures in one run against its limit or peers, prints a table and writes results/<name>.json. */
