@@ -52,7 +52,12 @@ export function leastOfText(text: string): number {
 }
 
 /** The cost of the optimal flow, by a linear program of the same network. */
-export function optimumOf({ nodes, root, supply, from, to, capacity, cost }: Network): number {
+export function optimumOf(network: Network): number {
+  return leastOf(programOfNetwork(network));
+}
+
+/** Its variables are the arcs, its rows the nodes. */
+export function programOfNetwork({ nodes, root, supply, from, to, capacity, cost }: Network): LinearProgram {
   const rows = Array.from({ length: nodes }, (_, node) => ({ kind: '=' as const, limit: supply[node] ?? 0 }));
   const variables = [...cost].map((each, arc) => ({
     name: `x${arc}`,
@@ -60,5 +65,5 @@ export function optimumOf({ nodes, root, supply, from, to, capacity, cost }: Net
     upper: capacity[arc] ?? 0,
     uses: [[from[arc] ?? 0, 1] as const, [to[arc] ?? 0, -1] as const].filter(([node]) => node !== root),
   }));
-  return leastOf({ variables, rows });
+  return { variables, rows };
 }

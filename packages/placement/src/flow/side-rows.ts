@@ -48,10 +48,11 @@ export function leftOf({ limits, row, weight }: SideRows, flow: Float64Array): F
 
 /**
  * No flow within the rows costs less, whatever the potentials and prices are: each arc costs at least what they say, and yet
- * gains what it may carry.
+ * gains what it may carry. Networks of plans have no cycles, and no arcs into nodes that have a supply.
  */
 export function lowerBound(rows: SideRows, network: Network, { potential, prices }: PricedFlow): number {
   const { supply, root, from, to, capacity, cost } = network;
+  const all = supply.reduce((sum, amount, node) => (node === root ? sum : sum + amount), 0);
   let bound = 0;
   for (const [row, price] of prices.entries()) bound -= price * (rows.limits[row] as number);
   for (const [node, amount] of supply.entries()) if (node !== root) bound -= amount * (potential[node] as number);
@@ -60,8 +61,8 @@ export function lowerBound(rows: SideRows, network: Network, { potential, prices
     const priced = (cost[arc] as number) + (row < 0 ? 0 : (prices[row] as number) * (rows.weight[arc] as number));
     const reduced = priced + (potential[u] as number) - (potential[v] as number);
     if (reduced >= 0) continue;
-    // Nothing comes into a source but its supply.
-    const comes = (supply[u] as number) > 0 ? (supply[u] as number) : Number.POSITIVE_INFINITY;
+    // Nothing comes into a source but its supply, and nothing goes around.
+    const comes = (supply[u] as number) > 0 ? (supply[u] as number) : all;
     bound += reduced * Math.min(capacity[arc] as number, comes);
   }
   return bound;
