@@ -15,7 +15,7 @@ const COST_TOLERANCE = 1e-12;
 const CHANGE_MIN = 1e-9;
 /** Rounding adds up in the working basis and the flows: they are made anew so often. */
 const PIVOTS_PER_REFRESH = 64;
-/** Far more than plans need; what is there by then keeps all bounds, and the lower bound says how good it is. */
+/** Far more than plans need; what is there by then may still exceed rows, and the lower bound says how good it is. */
 const PIVOTS_PER_ARC_MAX = 16;
 /** Pivots in a row that move nothing, after which the first candidates are taken (Bland), so that no cycle goes on. */
 const STALLS_MAX = 256;
