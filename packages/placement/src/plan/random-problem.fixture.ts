@@ -14,7 +14,7 @@ export function randomProblem(seed: number, { regionsMin, regionsMax, payloads }
   const between = (min: number, max: number) => min + (max - min) * random.next();
   const count = regionsMin + random.int(regionsMax - regionsMin + 1);
   const names = Array.from({ length: count }, (_, i) => `region-${String(i).padStart(3, '0')}`);
-  const places = names.map(() => [between(0, 100), between(0, 100)] as const);
+  const places = new Map(names.map((name) => [name, [between(0, 100), between(0, 100)] as const]));
   const busy = between(0.3, 1.4);
   const models = ['detector', 'reader', 'classifier'].map((name) => ({ name, cost: between(0.005, 0.2) }));
   const bytesPerCost = between(1e5, 1e7);
@@ -41,7 +41,7 @@ export function randomProblem(seed: number, { regionsMin, regionsMax, payloads }
   });
   const way = (origin: string, to: string) => {
     if (origin === to) return { roundTripMs: 2, bandwidthMbps: Number.POSITIVE_INFINITY };
-    const [a, b] = [places[names.indexOf(origin)], places[names.indexOf(to)]];
+    const [a, b] = [places.get(origin), places.get(to)];
     if (a === undefined || b === undefined) return undefined;
     return { roundTripMs: 4 + Math.hypot(a[0] - b[0], a[1] - b[1]) * 2, bandwidthMbps: 400 };
   };
