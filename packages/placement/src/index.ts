@@ -15,6 +15,8 @@ export {
 } from './decisions/sync-interval.ts';
 export { type Flow, minCostFlow } from './flow/min-cost-flow.ts';
 export { type Network, NetworkBuilder } from './flow/network.ts';
+export { type Beliefs, cheapest, costOf, expectedWaitMs, WAIT_WEIGHT } from './online/cheapest.ts';
+export { PRICE_INTERVAL_MS, PriceController } from './online/price.ts';
 export {
   CLASSES,
   type PlanProblem,
@@ -24,3 +26,18 @@ export {
   type Way,
 } from './plan/problem.ts';
 export { type Assignment, type Plan, type RegionPlan, type Shed, solvePlan } from './plan/solve-plan.ts';
+export { type Comparison, compare, type PolicyResult } from './simulated/compare.ts';
+export { ORACLES, PEERS, POLICIES, priced } from './simulated/policies.ts';
+export type { Policy } from './simulated/policy.ts';
+export {
+  MEASURED_SCENARIOS,
+  SCENARIO_NAMES,
+  type Scenario,
+  type ScenarioName,
+  type SimulatedRegion,
+  scenario,
+  shaped,
+  shapeOf,
+} from './simulated/scenario.ts';
+export { parseScenario } from './simulated/scenario-file.ts';
+export { SIX, TWENTY_FOUR } from './simulated/world-regions.ts';

@@ -2,15 +2,27 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { PRICE_INTERVAL_MS, PriceController } from './price.ts';
 
-test('a price rises while there are more tasks than workers, falls while there are fewer, and rests between', () => {
-  const controller = new PriceController();
-  controller.observe(8, 4, PRICE_INTERVAL_MS);
-  const risen = controller.priceMs;
-  expect(risen).toBeGreaterThan(0);
-  controller.observe(4, 4, PRICE_INTERVAL_MS);
-  expect(controller.priceMs).toBe(risen);
-  controller.observe(2, 4, PRICE_INTERVAL_MS);
-  expect(controller.priceMs).toBeLessThan(risen);
+test('a price rises while there are more tasks than workers, and falls the sooner the fewer there are', () => {
+  const after = (...outstanding: readonly number[]) => {
+    const controller = new PriceController();
+    for (const each of outstanding) controller.observe(each, 4, PRICE_INTERVAL_MS);
+    return controller.priceMs;
+  };
+  expect(after(8)).toBeGreaterThan(0);
+  expect(after(8, 8)).toBeGreaterThan(after(8));
+  expect(after(8, 2)).toBeLessThan(after(8, 4));
+  expect(after(8, 4)).toBeLessThan(after(8));
+  expect(after(2, 2)).toBe(0);
+});
+
+test('a price comes to rest where the excess holds it, however often the region looks', () => {
+  const rest = (intervalMs: number) => {
+    const controller = new PriceController();
+    for (let timeMs = 0; timeMs < 60_000; timeMs += intervalMs) controller.observe(6, 4, intervalMs);
+    return controller.priceMs;
+  };
+  expect(rest(PRICE_INTERVAL_MS)).toBeCloseTo(150, 1);
+  expect(rest(10 * PRICE_INTERVAL_MS)).toBeCloseTo(150, 1);
 });
 
 test('stays between nothing and its bound, whatever it sees', () => {
@@ -21,7 +33,7 @@ test('stays between nothing and its bound, whatever it sees', () => {
       for (const [outstanding, workers, elapsedMs] of seen) {
         controller.observe(outstanding, workers, elapsedMs);
         expect(controller.priceMs).toBeGreaterThanOrEqual(0);
-        expect(controller.priceMs).toBeLessThanOrEqual(2_000);
+        expect(controller.priceMs).toBeLessThanOrEqual(900);
       }
     }),
   );

@@ -1,8 +1,8 @@
 import { minCostFlow } from '../flow/min-cost-flow.ts';
 import { NetworkBuilder } from '../flow/network.ts';
-import { greedy } from './policy.ts';
-import { roundTripMs, type Scenario } from './scenario.ts';
-import { simulate } from './simulate.ts';
+import { Events } from './events.ts';
+import type { Scenario } from './scenario.ts';
+import type { Workload } from './workload.ts';
 
 const WINDOW_MS = 1_000;
 
@@ -20,10 +20,10 @@ export interface Bound {
  * Mean service + least round trips + pooled wait. Each part is the least that its own trouble costs when the others are taken
  * away; that they add up is assumed, not proven, and hardly matters where one of them is small.
  */
-export function bound(scenario: Scenario, seed: number): Bound {
+export function bound(scenario: Scenario, workload: Workload): Bound {
   const serviceMs = scenario.meanServiceMs;
   const floorMs = roundTripFloor(scenario);
-  const pooledWaitMs = pooledWait(scenario, seed) - serviceMs;
+  const pooledWaitMs = pooledWait(scenario, workload);
   return { meanMs: serviceMs + floorMs + pooledWaitMs, serviceMs, floorMs, pooledWaitMs };
 }
 
@@ -37,7 +37,7 @@ function roundTripFloor(scenario: Scenario): number {
   return tripMs / tasks;
 }
 
-function fluid({ regions, demand, workers, meanServiceMs }: Scenario, timeMs: number) {
+function fluid({ regions, roundTripMs, demand, workers, meanServiceMs }: Scenario, timeMs: number) {
   const builder = new NetworkBuilder();
   const root = builder.node();
   const first = [-1];
@@ -47,13 +47,13 @@ function fluid({ regions, demand, workers, meanServiceMs }: Scenario, timeMs: nu
     return node;
   });
   let tasks = 0;
-  for (const [i, origin] of regions.entries()) {
+  for (const [i] of regions.entries()) {
     const rate = demand(i, timeMs);
     const node = builder.node(rate);
     tasks += rate;
     // What no worker can take in this window comes back in the next one: it waits, which the other part counts.
     first[node] = builder.arc(node, root, FAR_MS);
-    for (const [j, region] of regions.entries()) builder.arc(node, nodes[j] as number, roundTripMs(origin, region));
+    for (const [j, to] of nodes.entries()) builder.arc(node, to, roundTripMs(i, j));
   }
   const network = builder.build(root);
   const { flow } = minCostFlow(network, Int32Array.from(first));
@@ -66,19 +66,27 @@ function fluid({ regions, demand, workers, meanServiceMs }: Scenario, timeMs: nu
 
 const FAR_MS = 1e6;
 
-/** One region with the workers of all, in which everybody is at home but without the round trip of that. */
-function pooledWait(scenario: Scenario, seed: number): number {
-  const workers = scenario.regions.reduce((sum, region) => sum + region.workers, 0);
-  const all = (timeMs: number) => scenario.regions.reduce((sum, _, j) => sum + scenario.workers(j, timeMs), 0);
-  const demand = (timeMs: number) => scenario.regions.reduce((sum, _, i) => sum + scenario.demand(i, timeMs), 0);
-  const demandMax = scenario.regions.reduce((sum, _, i) => sum + scenario.demandMax(i), 0);
-  const home = { name: 'world', latitude: 0, longitude: 0, workers, weight: 1 };
-  const pooled: Scenario = {
-    ...scenario,
-    regions: [home],
-    demand: (_, timeMs) => demand(timeMs),
-    demandMax: () => demandMax,
-    workers: (_, timeMs) => all(timeMs),
-  };
-  return simulate(pooled, greedy(1), seed).meanMs - roundTripMs(home, home);
+/** One queue before the workers of all regions, with no way to them: first come, first served, the same tasks. */
+function pooledWait({ regions, workers }: Scenario, { startMs, serviceMs }: Workload): number {
+  const most = regions.reduce((sum, region) => sum + region.workers, 0);
+  const free = new Events();
+  let [present, away, waitMs] = [0, 0, 0];
+  for (let task = 0; task < startMs.length; task++) {
+    const beginsMs = startMs[task] as number;
+    const now = regions.reduce((sum, _, j) => sum + workers(j, beginsMs), 0);
+    // Workers that went away take no more; those that came are free at once.
+    for (; present + away < most && present < now; present++) free.add(beginsMs, 0, 0, 0);
+    for (; present > now; present--) {
+      free.take();
+      away++;
+    }
+    for (; away > 0 && present < now; present++) {
+      free.add(beginsMs, 0, 0, 0);
+      away--;
+    }
+    const worksMs = Math.max(beginsMs, free.take());
+    waitMs += worksMs - beginsMs;
+    free.add(worksMs + (serviceMs[task] as number), 0, 0, 0);
+  }
+  return waitMs / startMs.length;
 }

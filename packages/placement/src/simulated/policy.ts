@@ -1,8 +1,10 @@
-import { type Beliefs, cheapest } from '../online/cheapest.ts';
+import type { Random } from '@meridian/runtime';
+import type { Beliefs } from '../online/cheapest.ts';
 
 /** What a policy may look at. Rows by origin. */
 export interface Sight {
   readonly regions: number;
+  readonly names: readonly string[];
   readonly roundTripMs: readonly Float64Array[];
   /** What each origin believes, as old as messages make it. */
   readonly beliefs: readonly Beliefs[];
@@ -11,33 +13,17 @@ export interface Sight {
   readonly meanServiceMs: number;
 }
 
-/** Chooses a region for a task of an origin. */
-export type Policy = (origin: number, sight: Sight) => number;
-
-const everywhere = () => true;
-
-/** The one that runs in production: prices and four times the wait, by stale beliefs. */
-export const priced: Policy = (origin, { beliefs }) => cheapest(beliefs[origin] as Beliefs, everywhere);
-
-export const nearest: Policy = (origin) => origin;
-
-/** Least outstanding a worker, known everywhere at once. */
-export const leastOutstanding: Policy = (_, { truth }) =>
-  argmin(truth.workers.length, (j) => ((truth.outstanding[j] as number) + 1) / (truth.workers[j] as number));
-
-/** Round trip + `weight` × wait, known everywhere at once. */
-export function greedy(weight: number): Policy {
-  return (origin, { truth, roundTripMs }) => {
-    const way = roundTripMs[origin] as Float64Array;
-    return cheapest({ ...truth, wayMs: way }, everywhere, weight);
-  };
+/** A way to choose regions. */
+export interface Policy {
+  readonly name: string;
+  /** Before the first task; what the policy remembers of a run lives in what it returns. */
+  readonly begin: (sight: Sight, random: Random) => Placing;
 }
 
-function argmin(count: number, cost: (index: number) => number): number {
-  let [best, least] = [0, Number.POSITIVE_INFINITY];
-  for (let index = 0; index < count; index++) {
-    const each = cost(index);
-    if (each < least) [best, least] = [index, each];
-  }
-  return best;
+export interface Placing {
+  /**
+   * @param serviceMs of this very task: for oracles only
+   * @returns the region that runs it
+   */
+  place(origin: number, nowMs: number, serviceMs: number): number;
 }

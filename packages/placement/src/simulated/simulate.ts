@@ -1,243 +1,218 @@
-import { type Random, seededRandom } from '@meridian/runtime';
+import { seededRandom } from '@meridian/runtime';
 import type { Beliefs } from '../online/cheapest.ts';
 import { PRICE_INTERVAL_MS, PriceController } from '../online/price.ts';
-import { EventHeap } from './event-heap.ts';
-import type { Policy, Sight } from './policy.ts';
-import { roundTripMs, type Scenario } from './scenario.ts';
+import { Events } from './events.ts';
+import type { Placing, Policy, Sight } from './policy.ts';
+import { ReportPool } from './reports.ts';
+import type { Scenario } from './scenario.ts';
+import { TaskQueue } from './task-queue.ts';
+import { drawWorkload, type Workload } from './workload.ts';
 
 /** Between two reports of a region to all others. */
 const GOSSIP_MS = 100;
 
+const REACHES = 0;
+const FINISHES = 1;
+const TOLD = 2;
+const GOSSIPS = 3;
+const PRICES = 4;
+
 export interface Answers {
-  /** Of each task that was answered, ms, in no order. */
+  /** Of each task, in no order, ms: nothing is shed or left out. */
   readonly latenciesMs: Float64Array;
   readonly meanMs: number;
   /** By region: tasks that it ran. */
   readonly ran: readonly number[];
 }
 
-/** What a region says of itself, and what it had got from the listener by then. */
-interface Report {
-  readonly region: number;
-  readonly outstanding: number;
-  readonly workers: number;
-  readonly priceMs: number;
-  readonly received: number;
+/**
+ * Discrete-event simulation of regions that place each other's tasks: first come first served, reports as old as the way
+ * they come, one with every result and to everybody every 100 ms. The same scenario, policy and seed give the same run.
+ */
+export function simulate(
+  scenario: Scenario,
+  policy: Policy,
+  seed: number,
+  workload: Workload = drawWorkload(scenario, seed),
+): Answers {
+  return new World(scenario, policy, seed, workload).run();
 }
-
-interface Task {
-  readonly origin: number;
-  readonly startMs: number;
-  readonly serviceMs: number;
-}
-
-type Event =
-  | { readonly kind: 'begins'; readonly origin: number }
-  | { readonly kind: 'reaches'; readonly region: number; readonly task: Task }
-  | { readonly kind: 'finishes'; readonly region: number; readonly task: Task }
-  | { readonly kind: 'told'; readonly origin: number; readonly report: Report }
-  | { readonly kind: 'gossips' | 'prices'; readonly region: number };
 
 /**
- * Discrete-event simulation of regions that place each other's tasks: Poisson arrivals, first come first served, reports as
- * old as the way they come. Times in milliseconds. The same seed gives the same run; nothing is shed or left out.
+ * 1. A task is on its way, in a queue, with a worker, or answered; all are answered in the end.
+ * 2. No region has more tasks with workers than it has had workers; one that loses workers finishes what they have.
+ * 3. An origin's belief about a region is what that region was when the report left, and the tasks that the origin had sent
+ *    by now and the region had not got by then.
  */
-export function simulate(scenario: Scenario, policy: Policy, seed: number): Answers {
-  return new World(scenario, policy, seed).run();
-}
-
 class World {
   readonly #scenario: Scenario;
-  readonly #policy: Policy;
-  readonly #arrivals: readonly Random[];
-  readonly #services: Random;
-  readonly #events = new EventHeap<Event>();
+  readonly #tasks: Workload;
+  readonly #placing: Placing;
+  readonly #events = new Events();
+  readonly #reports = new ReportPool();
   readonly #sight: Sight;
   readonly #prices: readonly PriceController[];
-  readonly #queues: readonly Fifo<Task>[];
-  readonly #busy: number[];
-  /** By origin, then region. */
-  readonly #sent: readonly Float64Array[];
-  readonly #received: readonly Float64Array[];
-  readonly #latencies: number[] = [];
-  readonly #ran: number[];
+  readonly #queues: readonly TaskQueue[];
+  readonly #busy: Int32Array;
+  readonly #workers: Int32Array;
+  /** By origin × regions + region. */
+  readonly #sent: Int32Array;
+  readonly #received: Int32Array;
+  readonly #halfWayMs: Float64Array;
+  readonly #latencies: Float64Array;
+  readonly #ran: Int32Array;
+  #answered = 0;
   #nowMs = 0;
 
-  constructor(scenario: Scenario, policy: Policy, seed: number) {
+  constructor(scenario: Scenario, policy: Policy, seed: number, tasks: Workload) {
     const { regions } = scenario;
-    const zeros = () => regions.map(() => 0);
+    const count = regions.length;
     this.#scenario = scenario;
-    this.#policy = policy;
-    this.#arrivals = regions.map((_, i) => seededRandom(seed * 1_000 + i));
-    this.#services = seededRandom(seed * 1_000 + 999);
+    this.#tasks = tasks;
     this.#prices = regions.map(() => new PriceController());
-    this.#queues = regions.map(() => new Fifo<Task>());
-    this.#busy = zeros();
-    this.#ran = zeros();
-    this.#sent = regions.map(() => new Float64Array(regions.length));
-    this.#received = regions.map(() => new Float64Array(regions.length));
-    const ways = regions.map((a) => Float64Array.from(regions, (b) => roundTripMs(a, b)));
-    const workers = Float64Array.from(regions, (_, j) => scenario.workers(j, 0));
-    const beliefs = (wayMs: Float64Array): Beliefs => ({
-      wayMs,
-      serviceMs: new Float64Array(regions.length).fill(scenario.meanServiceMs),
-      workers: workers.slice(),
-      outstanding: new Float64Array(regions.length),
-      unseen: new Float64Array(regions.length),
-      priceMs: new Float64Array(regions.length),
-    });
-    this.#sight = {
-      regions: regions.length,
-      roundTripMs: ways,
-      beliefs: ways.map(beliefs),
-      truth: beliefs(new Float64Array(regions.length)),
-      meanServiceMs: scenario.meanServiceMs,
-    };
-    for (const [j] of regions.entries()) {
-      this.#nextArrival(j);
-      this.#events.add((GOSSIP_MS * j) / regions.length, { kind: 'gossips', region: j });
-      this.#events.add((PRICE_INTERVAL_MS * j) / regions.length, { kind: 'prices', region: j });
+    this.#queues = regions.map(() => new TaskQueue());
+    this.#busy = new Int32Array(count);
+    this.#ran = new Int32Array(count);
+    this.#workers = Int32Array.from(regions, (_, j) => scenario.workers(j, 0));
+    this.#sent = new Int32Array(count * count);
+    this.#received = new Int32Array(count * count);
+    this.#latencies = new Float64Array(tasks.startMs.length);
+    this.#sight = sightOf(scenario, this.#workers);
+    this.#halfWayMs = Float64Array.from(
+      this.#sight.roundTripMs.flatMap((way) => [...way]),
+      (way) => way / 2,
+    );
+    this.#placing = policy.begin(this.#sight, seededRandom(seed));
+    for (let j = 0; j < count; j++) {
+      this.#events.add((GOSSIP_MS * j) / count, GOSSIPS, j, 0);
+      this.#events.add((PRICE_INTERVAL_MS * j) / count, PRICES, j, 0);
     }
   }
 
   run(): Answers {
-    const { durationMs } = this.#scenario;
-    let outstanding = 0;
-    while (this.#events.nextMs < durationMs || outstanding > 0) {
-      this.#nowMs = this.#events.nextMs;
-      const event = this.#events.take();
-      if (event === undefined) break;
-      if (event.kind === 'begins') {
-        if (this.#nowMs >= durationMs) continue;
-        outstanding++;
-        this.#begins(event.origin);
-      } else if (event.kind === 'reaches') this.#reaches(event.region, event.task);
-      else if (event.kind === 'finishes') {
-        outstanding--;
-        this.#finishes(event.region, event.task);
-      } else if (event.kind === 'told') this.#told(event.origin, event.report);
-      else this.#looks(event);
+    const { startMs } = this.#tasks;
+    const events = this.#events;
+    for (let next = 0; this.#answered < startMs.length; ) {
+      const beginsMs = startMs[next] ?? Number.POSITIVE_INFINITY;
+      if (beginsMs <= events.nextMs) {
+        this.#nowMs = beginsMs;
+        this.#begins(next++);
+        continue;
+      }
+      this.#nowMs = events.take();
+      const { kind, place, item } = events;
+      if (kind === REACHES) this.#reaches(place, item);
+      else if (kind === FINISHES) this.#finishes(place, item);
+      else if (kind === TOLD) this.#told(place, item);
+      else if (kind === GOSSIPS) this.#gossips(place);
+      else this.#looks(place);
     }
-    const latenciesMs = Float64Array.from(this.#latencies);
-    return { latenciesMs, meanMs: latenciesMs.reduce((a, b) => a + b, 0) / latenciesMs.length, ran: this.#ran };
+    const sum = this.#latencies.reduce((a, b) => a + b, 0);
+    return { latenciesMs: this.#latencies, meanMs: sum / this.#answered, ran: [...this.#ran] };
   }
 
-  #begins(origin: number): void {
-    const { sight, now } = { sight: this.#sight, now: this.#nowMs };
-    const region = this.#policy(origin, sight);
-    const beliefs = sight.beliefs[origin] as Beliefs;
-    const sent = this.#sent[origin] as Float64Array;
-    const [way] = [(sight.roundTripMs[origin] as Float64Array)[region] as number];
-    sent[region] = (sent[region] as number) + 1;
-    beliefs.unseen[region] = (beliefs.unseen[region] as number) + 1;
-    sight.truth.outstanding[region] = (sight.truth.outstanding[region] as number) + 1;
-    const task = { origin, startMs: now, serviceMs: this.#serviceMs() };
-    this.#events.add(now + way / 2, { kind: 'reaches', region, task });
-    this.#nextArrival(origin);
+  #begins(task: number): void {
+    const { truth, beliefs, regions } = this.#sight;
+    const origin = this.#tasks.origin[task] as number;
+    const region = this.#placing.place(origin, this.#nowMs, this.#tasks.serviceMs[task] as number);
+    const way = origin * regions + region;
+    this.#sent[way] = (this.#sent[way] as number) + 1;
+    const { unseen } = beliefs[origin] as Beliefs;
+    unseen[region] = (unseen[region] as number) + 1;
+    truth.outstanding[region] = (truth.outstanding[region] as number) + 1;
+    this.#events.add(this.#nowMs + (this.#halfWayMs[way] as number), REACHES, region, task);
   }
 
-  #reaches(region: number, task: Task): void {
-    const received = this.#received[task.origin] as Float64Array;
-    received[region] = (received[region] as number) + 1;
-    (this.#queues[region] as Fifo<Task>).push(task);
+  #reaches(region: number, task: number): void {
+    const way = (this.#tasks.origin[task] as number) * this.#sight.regions + region;
+    this.#received[way] = (this.#received[way] as number) + 1;
+    (this.#queues[region] as TaskQueue).push(task);
     this.#startWork(region);
   }
 
   #startWork(region: number): void {
-    const queue = this.#queues[region] as Fifo<Task>;
-    while (queue.size > 0 && (this.#busy[region] as number) < this.#scenario.workers(region, this.#nowMs)) {
-      const task = queue.shift() as Task;
+    const queue = this.#queues[region] as TaskQueue;
+    while (queue.size > 0 && (this.#busy[region] as number) < (this.#workers[region] as number)) {
+      const task = queue.shift();
       this.#busy[region] = (this.#busy[region] as number) + 1;
-      this.#events.add(this.#nowMs + task.serviceMs, { kind: 'finishes', region, task });
+      this.#events.add(this.#nowMs + (this.#tasks.serviceMs[task] as number), FINISHES, region, task);
     }
   }
 
-  #finishes(region: number, { origin, startMs }: Task): void {
-    const { truth, roundTripMs: ways } = this.#sight;
-    const way = (ways[origin] as Float64Array)[region] as number;
+  #finishes(region: number, task: number): void {
+    const { truth, regions } = this.#sight;
+    const origin = this.#tasks.origin[task] as number;
+    const backMs = this.#halfWayMs[origin * regions + region] as number;
     this.#busy[region] = (this.#busy[region] as number) - 1;
     this.#ran[region] = (this.#ran[region] as number) + 1;
     truth.outstanding[region] = (truth.outstanding[region] as number) - 1;
-    this.#latencies.push(this.#nowMs + way / 2 - startMs);
+    this.#latencies[this.#answered++] = this.#nowMs + backMs - (this.#tasks.startMs[task] as number);
     this.#startWork(region);
     this.#tell(origin, region);
   }
 
-  #looks({ kind, region }: Extract<Event, { kind: 'gossips' | 'prices' }>): void {
-    if (kind === 'gossips') {
-      for (let origin = 0; origin < this.#sight.regions; origin++) this.#tell(origin, region);
-      this.#startWork(region);
-      this.#events.add(this.#nowMs + GOSSIP_MS, { kind, region });
-      return;
-    }
+  #gossips(region: number): void {
+    for (let origin = 0; origin < this.#sight.regions; origin++) this.#tell(origin, region);
+    this.#setWorkers(region);
+    this.#events.add(this.#nowMs + GOSSIP_MS, GOSSIPS, region, 0);
+  }
+
+  #looks(region: number): void {
+    this.#setWorkers(region);
+    const price = this.#prices[region] as PriceController;
+    price.observe(this.#outstanding(region), this.#workers[region] as number, PRICE_INTERVAL_MS);
+    this.#sight.truth.priceMs[region] = price.priceMs;
+    this.#events.add(this.#nowMs + PRICE_INTERVAL_MS, PRICES, region, 0);
+  }
+
+  #setWorkers(region: number): void {
     const workers = this.#scenario.workers(region, this.#nowMs);
-    (this.#prices[region] as PriceController).observe(this.#outstanding(region), workers, PRICE_INTERVAL_MS);
+    if (workers === this.#workers[region]) return;
+    this.#workers[region] = workers;
     this.#sight.truth.workers[region] = workers;
-    this.#sight.truth.priceMs[region] = (this.#prices[region] as PriceController).priceMs;
-    this.#events.add(this.#nowMs + PRICE_INTERVAL_MS, { kind, region });
+    this.#startWork(region);
   }
 
   #tell(origin: number, region: number): void {
-    const way = (this.#sight.roundTripMs[origin] as Float64Array)[region] as number;
-    const report = {
+    const way = origin * this.#sight.regions + region;
+    const report = this.#reports.add(
       region,
-      outstanding: this.#outstanding(region),
-      workers: this.#scenario.workers(region, this.#nowMs),
-      priceMs: (this.#prices[region] as PriceController).priceMs,
-      received: (this.#received[origin] as Float64Array)[region] as number,
-    };
-    this.#events.add(this.#nowMs + way / 2, { kind: 'told', origin, report });
+      this.#outstanding(region),
+      this.#workers[region] as number,
+      (this.#prices[region] as PriceController).priceMs,
+      this.#received[way] as number,
+    );
+    this.#events.add(this.#nowMs + (this.#halfWayMs[way] as number), TOLD, origin, report);
   }
 
-  #told(origin: number, { region, outstanding, workers, priceMs, received }: Report): void {
+  #told(origin: number, report: number): void {
     const beliefs = this.#sight.beliefs[origin] as Beliefs;
-    beliefs.outstanding[region] = outstanding;
-    beliefs.workers[region] = workers;
-    beliefs.priceMs[region] = priceMs;
-    beliefs.unseen[region] = ((this.#sent[origin] as Float64Array)[region] as number) - received;
+    const { region, received } = this.#reports.read(report, beliefs);
+    beliefs.unseen[region] = (this.#sent[origin * this.#sight.regions + region] as number) - received;
   }
 
   #outstanding(region: number): number {
-    return (this.#queues[region] as Fifo<Task>).size + (this.#busy[region] as number);
-  }
-
-  /** By thinning: candidates come at the highest rate, each counts with the chance of its time. */
-  #nextArrival(origin: number): void {
-    const random = this.#arrivals[origin] as Random;
-    const most = this.#scenario.demandMax(origin);
-    let atMs = this.#nowMs;
-    do atMs -= (Math.log(1 - random.next()) * 1_000) / most;
-    while (random.next() * most > this.#scenario.demand(origin, atMs));
-    this.#events.add(atMs, { kind: 'begins', origin });
-  }
-
-  #serviceMs(): number {
-    const { meanServiceMs, serviceCv } = this.#scenario;
-    const variance = Math.log(1 + serviceCv * serviceCv);
-    const normal = Math.sqrt(-2 * Math.log(1 - this.#services.next())) * Math.cos(2 * Math.PI * this.#services.next());
-    return meanServiceMs * Math.exp(Math.sqrt(variance) * normal - variance / 2);
+    return (this.#queues[region] as TaskQueue).size + (this.#busy[region] as number);
   }
 }
 
-/** First in, first out, without moving what waits. */
-class Fifo<T> {
-  #items: T[] = [];
-  #head = 0;
-
-  get size(): number {
-    return this.#items.length - this.#head;
-  }
-
-  push(item: T): void {
-    this.#items.push(item);
-  }
-
-  shift(): T | undefined {
-    const item = this.#items[this.#head++];
-    if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
-    return item;
-  }
+function sightOf({ regions, meanServiceMs, roundTripMs }: Scenario, workers: Int32Array): Sight {
+  const column = () => new Float64Array(regions.length);
+  const beliefs = (wayMs: Float64Array): Beliefs => ({
+    wayMs,
+    serviceMs: column().fill(meanServiceMs),
+    workers: Float64Array.from(workers),
+    outstanding: column(),
+    unseen: column(),
+    priceMs: column(),
+  });
+  const ways = regions.map((_, i) => Float64Array.from(regions, (_, j) => roundTripMs(i, j)));
+  return {
+    regions: regions.length,
+    roundTripMs: ways,
+    beliefs: ways.map(beliefs),
+    truth: beliefs(column()),
+    meanServiceMs,
+    names: regions.map(({ name }) => name),
+  };
 }

@@ -1,0 +1,87 @@
+import type { Random } from '@meridian/runtime';
+import type { PlanProblem, PlanSource } from '../plan/problem.ts';
+import { solvePlan } from '../plan/solve-plan.ts';
+import { DemandMeter } from './demand-meter.ts';
+import type { Placing, Sight } from './policy.ts';
+
+/**
+ * The optimal split of the demand of the last interval, drawn by chance until the next plan: what a planner does that nobody
+ * corrects in between. It learns demand and workers of all regions at once. What the plan gives up is spread over the workers:
+ * nothing is dropped here.
+ */
+export class PlanSplit implements Placing {
+  readonly #sight: Sight;
+  readonly #random: Random;
+  readonly #demand: DemandMeter;
+  /** By origin × regions + region: weights. */
+  readonly #weights: Float64Array;
+
+  constructor(sight: Sight, random: Random, intervalMs: number) {
+    this.#sight = sight;
+    this.#random = random;
+    this.#demand = new DemandMeter(sight.regions, intervalMs);
+    this.#weights = new Float64Array(sight.regions ** 2);
+    for (let i = 0; i < sight.regions; i++) this.#weights[i * sight.regions + i] = 1;
+  }
+
+  place(origin: number, nowMs: number): number {
+    if (this.#demand.count(origin, nowMs)) this.#plan();
+    const { regions } = this.#sight;
+    const from = origin * regions;
+    let all = 0;
+    for (let j = 0; j < regions; j++) all += this.#weights[from + j] as number;
+    let left = this.#random.next() * all;
+    for (let j = 0; j < regions; j++) {
+      left -= this.#weights[from + j] as number;
+      if (left < 0) return j;
+    }
+    return origin;
+  }
+
+  #plan(): void {
+    const { regions, names, truth } = this.#sight;
+    const plan = solvePlan(this.#problem());
+    this.#weights.fill(0);
+    for (const { source, region, tasksPerSecond } of plan.assignments)
+      this.#add(names.indexOf(source.origin), names.indexOf(region), tasksPerSecond);
+    const workers = truth.workers.reduce((a, b) => a + b, 0);
+    for (const { source, tasksPerSecond } of plan.shed)
+      for (let j = 0; j < regions; j++)
+        this.#add(names.indexOf(source.origin), j, (tasksPerSecond * (truth.workers[j] as number)) / workers);
+    for (let i = 0; i < regions; i++) if (this.#demand.perSecond[i] === 0) this.#add(i, i, 1);
+  }
+
+  #add(origin: number, region: number, weight: number): void {
+    const at = origin * this.#sight.regions + region;
+    this.#weights[at] = (this.#weights[at] as number) + weight;
+  }
+
+  #problem(): PlanProblem {
+    const { names, roundTripMs, truth, meanServiceMs } = this.#sight;
+    const taskCost = meanServiceMs / 1_000;
+    const number = new Map(names.map((name, j) => [name, j]));
+    return {
+      regions: names.map((name, j) => {
+        const workers = truth.workers[j] as number;
+        return { name, capacity: workers, workers: Math.max(1, workers) };
+      }),
+      sources: names.map((origin, i): PlanSource => {
+        const tasksPerSecond = this.#demand.perSecond[i] as number;
+        return {
+          origin,
+          model: 'task',
+          priority: 'normal',
+          allowed: undefined,
+          tasksPerSecond,
+          taskCost,
+          pictureBytes: 0,
+        };
+      }),
+      way: (origin, region) => ({
+        roundTripMs: roundTripMs[number.get(origin) ?? 0]?.[number.get(region) ?? 0] ?? 0,
+        bandwidthMbps: Number.POSITIVE_INFINITY,
+      }),
+      variation: 0.64,
+    };
+  }
+}
