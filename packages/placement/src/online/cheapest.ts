@@ -13,7 +13,7 @@ export interface Beliefs {
 }
 
 /** Weight of the expected wait: how much more it counts than its own milliseconds, for those who queue behind. */
-export const WAIT_WEIGHT = 3;
+export const WAIT_WEIGHT = 2;
 
 /**
  * The region with the least way + service + price + WAIT_WEIGHT × expected wait; the first of equals.
