@@ -8,6 +8,7 @@ import { addJobsCommands } from './commands/jobs.ts';
 import { addModelsCommands } from './commands/models.ts';
 import { addRecognizeCommand } from './commands/recognize.ts';
 import { addRegionsCommand } from './commands/regions.ts';
+import { addSimulateCommand } from './commands/simulate.ts';
 import { addSyncCommands } from './commands/sync.ts';
 import { addTraceCommand } from './commands/trace.ts';
 
@@ -36,5 +37,6 @@ export function createProgram(context: CommandContext, stateDirectory: string): 
   addEventsCommand(program, context);
   addTraceCommand(program, context);
   addChaosCommands(program, context);
+  addSimulateCommand(program, context);
   return program;
 }
