@@ -34,10 +34,9 @@ export {
   SCENARIO_NAMES,
   type Scenario,
   type ScenarioName,
-  type SimulatedRegion,
   scenario,
   shaped,
   shapeOf,
 } from './simulated/scenario.ts';
 export { parseScenario } from './simulated/scenario-file.ts';
-export { SIX, TWENTY_FOUR } from './simulated/world-regions.ts';
+export { SIX, type SimulatedRegion, TWENTY_FOUR } from './simulated/world-regions.ts';

@@ -1,4 +1,4 @@
-import { SIX } from './world-regions.ts';
+import { SIX, type SimulatedRegion } from './world-regions.ts';
 
 /** Regions, the ways between them, their demand and their workers over time. */
 export interface Scenario {
@@ -17,17 +17,6 @@ export interface Scenario {
   readonly demandMax: (region: number) => number;
   /** Workers of a region; never more than it has. */
   readonly workers: (region: number, timeMs: number) => number;
-}
-
-export interface SimulatedRegion {
-  readonly name: string;
-  /** Degrees north. */
-  readonly latitude: number;
-  /** Degrees east. */
-  readonly longitude: number;
-  readonly workers: number;
-  /** Relative demand of its users. */
-  readonly weight: number;
 }
 
 /** The five that every figure is given for; an outage is beside them. */

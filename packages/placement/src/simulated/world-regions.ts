@@ -1,4 +1,13 @@
-import type { SimulatedRegion } from './scenario.ts';
+export interface SimulatedRegion {
+  readonly name: string;
+  /** Degrees north. */
+  readonly latitude: number;
+  /** Degrees east. */
+  readonly longitude: number;
+  readonly workers: number;
+  /** Relative demand of its users. */
+  readonly weight: number;
+}
 
 /** Six regions around the world, with the workers and weights that routing policies were first compared with. */
 export const SIX: readonly SimulatedRegion[] = [
