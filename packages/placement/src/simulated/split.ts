@@ -63,7 +63,7 @@ export class PlanSplit implements Placing {
     return {
       regions: names.map((name, j) => {
         const workers = truth.workers[j] as number;
-        return { name, capacity: workers, workers: Math.max(1, workers) };
+        return { name, capacity: workers, workers: Math.max(1, workers), bandwidthMbps: Number.POSITIVE_INFINITY };
       }),
       sources: names.map((origin, i): PlanSource => {
         const tasksPerSecond = this.#demand.perSecond[i] as number;
