@@ -18,7 +18,7 @@ export type Order = 'equal' | 'before' | 'after' | 'concurrent';
  * Mattern 1989, Fidge 1988; `merge` is the least upper bound of the partial order that `compare` gives.
  */
 export class VersionVector {
-  /** DESIGN.md §4: at most 64 live entries on the wire. */
+  /** At most 64 live entries on the wire. */
   static readonly ENTRIES_MAX = 64;
   static readonly EMPTY = new VersionVector(new Map());
   static #parsed = VersionVector.EMPTY;
@@ -103,13 +103,13 @@ export class VersionVector {
     return new VersionVector(counters);
   }
 
-  /** This vector with one dot added. @throws RangeError when the dot would leave a gap. */
   /** What this one contains and the other does not. */
   without(other: VersionVector): VersionVector {
     if (this === other || other.dominates(this)) return VersionVector.EMPTY;
     return VersionVector.of([...this.#counters].filter(([actor, counter]) => other.counterOf(actor) < counter));
   }
 
+  /** This vector with one dot added. @throws RangeError when the dot would leave a gap. */
   with(dot: Dot): VersionVector {
     const seen = this.counterOf(dot.actor);
     if (dot.counter <= seen) return this;

@@ -5,13 +5,10 @@ export {
   payloadForm,
 } from './decisions/payload-form.ts';
 export {
-  behindS,
   type SyncBounds,
   type SyncInterval,
   type SyncLink,
-  type SyncStamp,
   syncIntervals,
-  syncStamps,
 } from './decisions/sync-interval.ts';
 export { type Flow, minCostFlow } from './flow/min-cost-flow.ts';
 export { type Network, NetworkBuilder } from './flow/network.ts';
@@ -30,13 +27,12 @@ export { type Comparison, compare, type PolicyResult } from './simulated/compare
 export { ORACLES, PEERS, POLICIES, priced } from './simulated/policies.ts';
 export type { Policy } from './simulated/policy.ts';
 export {
+  HOME_MS,
   MEASURED_SCENARIOS,
   SCENARIO_NAMES,
   type Scenario,
   type ScenarioName,
   scenario,
-  shaped,
-  shapeOf,
 } from './simulated/scenario.ts';
 export { parseScenario } from './simulated/scenario-file.ts';
 export { SIX, type SimulatedRegion, TWENTY_FOUR } from './simulated/world-regions.ts';

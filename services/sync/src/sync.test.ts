@@ -7,7 +7,7 @@ import { openDoor } from './door.fixture.ts';
 import { manifestOf, REGIONS, Regions, type RunningRegion, until } from './region.fixture.ts';
 
 /**
- * Goal: what DESIGN §5 says of starts, restarts, cuts and heals, for the service as it is composed.
+ * Goal: what docs/consistency.md says of starts, restarts, cuts and heals, for the service as it is composed.
  * Method: the parts of three regions on brokers in memory, with real folders and a catalogue of two small models.
  */
 let regions: Regions;

@@ -5,6 +5,7 @@ import type { Counts } from '../counters.ts';
 import { Violation } from '../violation.ts';
 import { ClockChecks, type ClockFacts } from './clock-checks.ts';
 import { Convergence } from './convergence.ts';
+import { covers } from './dot-text.ts';
 import { IdSet } from './id-set.ts';
 import { Lives } from './lives.ts';
 import { Losses } from './losses.ts';
@@ -123,7 +124,7 @@ export class Oracle {
       throw new Violation('S3', `${where}: acknowledged before it was stored`);
     write.isAcknowledged = true;
     write.acknowledgedAtMs = wallMs;
-    if (!Array.from(vector.entries()).some(([actor, counter]) => isWithin(write.dot, actor, counter)))
+    if (!covers(vector, write.dot))
       throw new Violation('S29', `${where}: its token ${vector.toString()} does not cover it`);
   }
 
@@ -224,10 +225,4 @@ export class Oracle {
     }
     if (command.action === 'add') this.members.add(command.region);
   }
-}
-
-function isWithin(dot: string | undefined, actor: string, counter: number): boolean {
-  if (dot === undefined) return false;
-  const at = dot.lastIndexOf('=');
-  return dot.slice(0, at) === actor && Number(dot.slice(at + 1)) <= counter;
 }

@@ -42,6 +42,16 @@ test('the regions and links of regions.yaml, the same for the same seed', async 
   expect(await run(...args)).toBe(text);
 });
 
+test('a world whose only region is away for a while has a bound all the same', async () => {
+  const path = join(folder, 'one.yaml');
+  const region = '{ name: a, latitude: 0, longitude: 0, zone: z, capacity: 3, leafAddress: "x:1", grpcAddress: "x:2" }';
+  await writeFile(path, `regions:\n  - ${region}\n`);
+  const text = await run('--scenario', 'outage', '--regions', path, '--policy', 'meridian');
+  const [, over] = /^meridian .* ([\d.]+) +a 100$/m.exec(text) ?? [];
+  expect(Number(over)).toBeGreaterThanOrEqual(0.99);
+  expect(Number(over)).toBeLessThan(1.05);
+});
+
 test.each([
   ['a policy that does not exist', ['--policy', 'magic'], 'POLICY_UNKNOWN'],
   ['a file that is not there', ['--scenario', 'nowhere.yaml'], 'FILE'],

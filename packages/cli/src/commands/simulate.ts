@@ -3,6 +3,7 @@ import { Failure } from '@meridian/failure';
 import {
   type Comparison,
   compare,
+  HOME_MS,
   POLICIES,
   type Policy,
   parseScenario,
@@ -96,8 +97,6 @@ function inTopology(name: ScenarioName, text: string): Scenario {
   );
   return { ...scenario(name, regions), roundTripMs: (origin, region) => trips[origin]?.[region] ?? 0 };
 }
-
-const HOME_MS = 2;
 
 function isName(text: string): text is ScenarioName {
   return SCENARIO_NAMES.some((name) => name === text);

@@ -5,7 +5,7 @@ export const CLASSES = ['high', 'normal', 'low'] as const;
 export type PriorityClass = (typeof CLASSES)[number];
 
 /**
- * The placement problem of DESIGN.md §7: who runs whose tasks, so that all answers together come soonest.
+ * The placement problem (docs/placement.md): who runs whose tasks, so that all answers together come soonest.
  *
  * Notation
  *   i          source: tasks of one origin, model, priority class and set of allowed regions

@@ -1,7 +1,7 @@
 import { minCostFlow } from '../flow/min-cost-flow.ts';
 import { NetworkBuilder } from '../flow/network.ts';
 import { Events } from './events.ts';
-import type { Scenario } from './scenario.ts';
+import { DAY_MS, type Scenario } from './scenario.ts';
 import type { Workload } from './workload.ts';
 
 const WINDOW_MS = 1_000;
@@ -66,25 +66,36 @@ function fluid({ regions, roundTripMs, demand, workers, meanServiceMs }: Scenari
 
 const FAR_MS = 1e6;
 
+/** Between two looks for workers that come back, and how often: a whole day. */
+const LOOK_MS = 100;
+const LOOKS_MAX = DAY_MS / LOOK_MS;
+
 /** One queue before the workers of all regions, with no way to them: first come, first served, the same tasks. */
 function pooledWait({ regions, workers }: Scenario, { startMs, serviceMs }: Workload): number {
   const most = regions.reduce((sum, region) => sum + region.workers, 0);
+  const workersOf = (timeMs: number) => regions.reduce((sum, _, j) => sum + workers(j, timeMs), 0);
   const free = new Events();
   let [present, away, waitMs] = [0, 0, 0];
   for (let task = 0; task < startMs.length; task++) {
     const beginsMs = startMs[task] as number;
-    const now = regions.reduce((sum, _, j) => sum + workers(j, beginsMs), 0);
+    // When all are away a task waits until some come back, whoever is free.
+    let fromMs = beginsMs;
+    let now = workersOf(fromMs);
+    for (let left = LOOKS_MAX; now === 0 && left > 0; left--) {
+      fromMs += LOOK_MS;
+      now = workersOf(fromMs);
+    }
     // Workers that went away take no more; those that came are free at once.
-    for (; present + away < most && present < now; present++) free.add(beginsMs, 0, 0, 0);
+    for (; present + away < most && present < now; present++) free.add(fromMs, 0, 0, 0);
     for (; present > now; present--) {
       free.take();
       away++;
     }
     for (; away > 0 && present < now; present++) {
-      free.add(beginsMs, 0, 0, 0);
+      free.add(fromMs, 0, 0, 0);
       away--;
     }
-    const worksMs = Math.max(beginsMs, free.take());
+    const worksMs = Math.max(fromMs, free.take());
     waitMs += worksMs - beginsMs;
     free.add(worksMs + (serviceMs[task] as number), 0, 0, 0);
   }

@@ -11,6 +11,8 @@ export interface Sight {
   /** What is true now everywhere: for oracles only. Tasks on their way count. */
   readonly truth: Beliefs;
   readonly meanServiceMs: number;
+  /** Standard deviation ÷ mean. */
+  readonly serviceCv: number;
 }
 
 /** A way to choose regions. */

@@ -196,7 +196,7 @@ class World {
   }
 }
 
-function sightOf({ regions, meanServiceMs, roundTripMs }: Scenario, workers: Int32Array): Sight {
+function sightOf({ regions, meanServiceMs, serviceCv, roundTripMs }: Scenario, workers: Int32Array): Sight {
   const column = () => new Float64Array(regions.length);
   const beliefs = (wayMs: Float64Array): Beliefs => ({
     wayMs,
@@ -213,6 +213,7 @@ function sightOf({ regions, meanServiceMs, roundTripMs }: Scenario, workers: Int
     beliefs: ways.map(beliefs),
     truth: beliefs(column()),
     meanServiceMs,
+    serviceCv,
     names: regions.map(({ name }) => name),
   };
 }

@@ -57,7 +57,7 @@ export class PlanSplit implements Placing {
   }
 
   #problem(): PlanProblem {
-    const { names, roundTripMs, truth, meanServiceMs } = this.#sight;
+    const { names, roundTripMs, truth, meanServiceMs, serviceCv } = this.#sight;
     const taskCost = meanServiceMs / 1_000;
     const number = new Map(names.map((name, j) => [name, j]));
     return {
@@ -81,7 +81,7 @@ export class PlanSplit implements Placing {
         roundTripMs: roundTripMs[number.get(origin) ?? 0]?.[number.get(region) ?? 0] ?? 0,
         bandwidthMbps: Number.POSITIVE_INFINITY,
       }),
-      variation: 0.64,
+      variation: serviceCv ** 2,
     };
   }
 }
