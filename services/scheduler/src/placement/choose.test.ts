@@ -46,6 +46,27 @@ describe('choose', () => {
     expect([pick('high'), pick('low')]).toEqual(['beijing', 'shanghai']);
   });
 
+  test('a burst of a higher class spreads, though the last report of a region knows less than half of our lower ones', () => {
+    const views = regionViews();
+    const window = idle();
+    for (let i = 0; i < 40; i++) window.enter('beijing', 'low');
+    views.get('beijing')?.reported({ outstanding: 10, capacity: 1, price: 0 }, 1);
+    const regions = Array.from({ length: 12 }, () => {
+      const region = choose(
+        aTask(aWork({ priority: 'high' })),
+        views.values(),
+        ready,
+        window,
+        expectedLatencyMs,
+      )?.region;
+      window.enter(region ?? '', 'high');
+      views.get(region ?? '')?.placed(1);
+      return region;
+    });
+    expect(regions.slice(0, 2)).toEqual(['beijing', 'beijing']);
+    for (const name of REGIONS) expect(regions.filter((region) => region === name).length).toBeGreaterThanOrEqual(2);
+  });
+
   test('the region that just failed is taken only when there is no other', () => {
     const views = regionViews();
     const task = {

@@ -33,8 +33,7 @@ export function choose(
       roundTripMs: view.roundTripMs,
       bandwidthMbps: view.facts.bandwidthMbps,
       pictureBytes: task.pictureBytes,
-      // Of what waits there we know which of our own tasks would let this one pass.
-      outstanding: Math.max(0, view.outstanding - window.heldBelow(region, work.priority)),
+      outstanding: window.ahead(region, work.priority, view.outstanding),
       capacity: view.load.capacity,
       serviceMs: view.serviceMs(work.modelDigest) ?? work.expectedServiceMs,
     });

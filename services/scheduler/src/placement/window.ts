@@ -19,8 +19,7 @@ export class PlacementWindow {
   allows(region: string, priority: PriorityClassName, returning: boolean): boolean {
     const held = this.#held.get(region);
     if (held === undefined) return true;
-    const counted = held.high + (priority === 'high' ? 0 : held.normal) + (priority === 'low' ? held.low : 0);
-    return counted < (returning ? 2 * this.#size : this.#size);
+    return before(held, priority) < (returning ? 2 * this.#size : this.#size);
   }
 
   enter(region: string, priority: PriorityClassName): void {
@@ -34,15 +33,28 @@ export class PlacementWindow {
     if (held !== undefined) held[priority]--;
   }
 
-  /** Tasks there of classes below: they let one of this class pass. */
-  heldBelow(region: string, priority: PriorityClassName): number {
+  /**
+   * Of the tasks that are there, those that one of this class waits for: all of other owners, of which we know no class,
+   * and ours of its class and above. Those are counted, not taken as what is left without the lower ones: what is there
+   * comes from a report, and against what has been placed since it would leave nothing for a while, wherever low tasks
+   * come and go fast, and a whole burst of high ones would go to that region.
+   *
+   * @param outstanding all tasks there, ours included
+   */
+  ahead(region: string, priority: PriorityClassName, outstanding: number): number {
     const held = this.#held.get(region);
-    if (held === undefined || priority === 'low') return 0;
-    return held.low + (priority === 'high' ? held.normal : 0);
+    if (held === undefined) return outstanding;
+    const others = Math.max(0, outstanding - held.high - held.normal - held.low);
+    return others + before(held, priority);
   }
 
   held(region: string): number {
     const held = this.#held.get(region);
     return held === undefined ? 0 : held.high + held.normal + held.low;
   }
+}
+
+/** Tasks of the class and of those above it. */
+function before(held: Record<PriorityClassName, number>, priority: PriorityClassName): number {
+  return held.high + (priority === 'high' ? 0 : held.normal) + (priority === 'low' ? held.low : 0);
 }
