@@ -80,5 +80,10 @@ describe('models, regions, trace', () => {
     const trace = await world.meridian('trace', 't1');
     expect(trace.out).toMatch(/scheduler +beijing +task +█{40} +20 ms/);
     expect(trace.err).toContain('guangzhou');
+    const explained = await world.meridian('explain', 'beijing-1');
+    expect(explained.out).toMatch(/→ +shanghai +50 ms +1 ms +30 ms +0 ms +0 ms +81 ms/);
+    expect(explained.out).toContain('shanghai won: 79 ms less than beijing, the next one');
+    const asJson = await world.meridian('--json', 'explain', 'beijing-1');
+    expect(JSON.parse(asJson.out)).toMatchObject({ taskId: 'beijing-1', decisions: [{ winner: 'shanghai' }] });
   });
 });

@@ -69,4 +69,18 @@ export const regionHandlers: ServiceHandlers<typeof RegionService> = {
     spans: [{ name: 'task', service: 'scheduler', region: 'beijing', spanId: 'a', startUnixMs: 1, durationMs: 20 }],
     unreachableRegions: ['guangzhou'],
   }),
+  explainTask: async ({ taskId }) => ({
+    ...{ taskId, keptMax: 100 },
+    decisions: [
+      {
+        ...{ attempt: 1, fence: 1_048_577n, decidedUnixMs: 1n, winner: 'shanghai', priority: 'high', waitWeight: 4 },
+        ...{ modelDigest: digest, restricted: true, allowedRegions: ['beijing', 'shanghai'] },
+        candidates: [
+          { region: 'beijing', serviceMs: 30, priceMs: 90, waitMs: 10, totalMs: 160 },
+          { region: 'shanghai', roundTripMs: 50, transferMs: 1, serviceMs: 30, totalMs: 81 },
+          { region: 'guangzhou', exclusion: 'residency', roundTripMs: 100, serviceMs: 30, totalMs: 130 },
+        ],
+      },
+    ],
+  }),
 };

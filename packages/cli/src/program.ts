@@ -4,6 +4,7 @@ import { addConfigCommands } from './commands/config.ts';
 import { addConflictsCommands } from './commands/conflicts.ts';
 import type { CommandContext } from './commands/context.ts';
 import { addEventsCommand } from './commands/events.ts';
+import { addExplainCommand } from './commands/explain.ts';
 import { addJobsCommands } from './commands/jobs.ts';
 import { addModelsCommands } from './commands/models.ts';
 import { addRecognizeCommand } from './commands/recognize.ts';
@@ -36,6 +37,7 @@ export function createProgram(context: CommandContext, stateDirectory: string): 
   addRegionsCommand(program, context);
   addEventsCommand(program, context);
   addTraceCommand(program, context);
+  addExplainCommand(program, context);
   addChaosCommands(program, context);
   addSimulateCommand(program, context);
   return program;

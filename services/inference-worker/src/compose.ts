@@ -20,6 +20,7 @@ import { RecordRequests } from './models/record-requests.ts';
 import { WorkerObserver } from './outbound/observer.ts';
 import { TaskSpans } from './outbound/task-spans.ts';
 import { OwnerPool } from './owners/owner-pool.ts';
+import { RegionLoad } from './owners/region-load.ts';
 import { Worker } from './worker.ts';
 
 type Context = ServiceContext<WorkerConfig>;
@@ -84,8 +85,9 @@ export function assemble(context: Context, doors: Doors) {
       modelsLoadedMax: config.modelsLoadedMax,
     },
   });
-  const load = () => ({ outstanding: desk.outstanding, capacity: slots, price: 0 });
-  const owners = new OwnerPool({ ...doors, region: config.region, worker: name, load, clock, random, logger });
+  const load = new RegionLoad(clock);
+  const own = () => ({ slots, ...desk.idleClaims });
+  const owners = new OwnerPool({ ...doors, region: config.region, worker: name, load, own, clock, random, logger });
   const store = new ModelStore({
     directory: join(config.stateDirectory, 'models'),
     client: doors.state,

@@ -4,7 +4,7 @@ import type { RollService } from '@meridian/contracts/roll';
 import type { MessageBus } from '@meridian/messaging';
 import type { Replica } from '@meridian/replica';
 import type { RpcClient, RpcServer } from '@meridian/rpc';
-import type { Component, ServiceContext } from '@meridian/runtime';
+import { attributeNames, type Component, type ServiceContext } from '@meridian/runtime';
 import { linkOf, peersOf, type Topology } from '@meridian/topology';
 import type { SchedulerConfig } from './config.ts';
 import { Collector } from './inbound/collector.ts';
@@ -36,7 +36,7 @@ import { JobRetention } from './owner/job-retention.ts';
 import { Owner } from './owner/owner.ts';
 import { PlacementNews } from './owner/placement-news.ts';
 import { WorkerStreams } from './owner/worker-streams.ts';
-import { expectedLatencyMs } from './placement/cost.ts';
+import { Membership } from './placement/membership.ts';
 import { RegionView } from './placement/region-view.ts';
 import { RollEvidence } from './rolls/roll-evidence.ts';
 import { Spool } from './spool/spool.ts';
@@ -79,20 +79,29 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   });
   const recognizer = new Recognizer({ ...common, owner: { region, replica: name }, calls, tracer, dispatcher });
   const openTasks = () => owner.dispatcher.openTasks;
+  const rejected = (what: string) => parts.metrics.rejectedReports.add(1, { [attributeNames.reason]: what });
   const door = new Door({
     ...{ server, calls, streams, listen: config.grpcListen },
     recognize: new RecognizeHandlers({ recognizer, calls, metrics: parts.metrics, vector, hasSeen }),
     submit: new SubmitJobHandler({ ...common, index, intake, retention, spool, openTasks, limits: config }),
     jobs: new JobsHandlers({ region, index, store, endings, started: () => owner.started }),
-    regions: new RegionsHandlers({ region, regions, models: replica, archive, vector }),
-    collector: new Collector({ region, replica: name, regions, streams, dispatcher, clock, logger }),
+    regions: new RegionsHandlers({ region, regions, models: replica, archive, vector, dispatcher, clock }),
+    collector: new Collector({ region, replica: name, regions, streams, dispatcher, clock, logger, rejected }),
     drainGraceMs: config.drainTimeoutMs * DRAIN_CALLS_SHARE,
     closing: () => effects.close(),
   });
   observe(context, parts);
   const wake = () => effects.wake();
   const own = regions.get(region);
-  const probe = new PeerProbe({ bus, region, regions, clock, pingIntervalMs: config.pingIntervalMs, heard: wake });
+  const probe = new PeerProbe({
+    bus,
+    region,
+    regions,
+    clock,
+    pingIntervalMs: config.pingIntervalMs,
+    heard: wake,
+    rejected,
+  });
   const reporters =
     own === undefined
       ? []
@@ -104,6 +113,8 @@ export function assemble(context: Context, doors: Doors): { components: Componen
             }),
             ...{ bus, view: own, clock, logger, reported: wake },
             workers: () => streams.workersOf(region),
+            workerLoad: () => streams.loadOf(region),
+            tell: (value) => streams.tell(region, { message: { case: 'load', value } }),
             busy: () => openTasks() > 0,
             modelDigests: () => replica.models().map(({ digest }) => digest),
           }),
@@ -178,6 +189,7 @@ function createDispatcher(
   ports: Effects,
   models: Doors['replica'],
 ): Dispatcher {
+  const membership = new Membership((key) => models.get(key));
   return new Dispatcher({
     term,
     regions,
@@ -190,7 +202,7 @@ function createDispatcher(
     },
     windowPerRegion: config.placementWindowPerRegion,
     announceGraceMs: ANNOUNCE_GRACE_MS,
-    cost: expectedLatencyMs,
+    isRemoved: (region) => membership.isRemoved(region),
     readyRegions: (digest) => models.readyRegions(digest),
   });
 }
@@ -224,6 +236,8 @@ function observe({ telemetry }: Context, parts: ReturnType<typeof jobParts>): vo
     held: ofRegions((name) => whenStarted(() => owner.dispatcher.heldBy(name))),
     health: ofRegions((_, view) => HEALTH_VALUES[view.health]),
     roundTripMs: ofRegions((_, view) => view.roundTripMs),
+    priceMs: ofRegions((_, view) => view.load.price),
+    ahead: ofRegions((_, view) => view.ahead),
     jobs: () => index.size,
     spoolBytes: () => spool.storedBytes,
     streams: () => streams.size,

@@ -16,6 +16,10 @@ export interface Metrics {
   readonly refused: Counter;
   /** Requests refused at the door, by reason. */
   readonly rejected: Counter;
+  /** Reports and loads that cannot be true, by kind. */
+  readonly rejectedReports: Counter;
+  /** Decisions of placement, by region that was taken. */
+  readonly decisions: Counter;
   /** Bytes of pictures sent to workers, by region. */
   readonly pictureBytes: Counter;
 }
@@ -27,6 +31,9 @@ export interface Gauges {
   /** 2 up, 1 suspect, 0 down. */
   readonly health: () => Readonly<Record<string, number>>;
   readonly roundTripMs: () => Readonly<Record<string, number>>;
+  /** Milliseconds, as heard last. */
+  readonly priceMs: () => Readonly<Record<string, number>>;
+  readonly ahead: () => Readonly<Record<string, number>>;
   readonly jobs: () => number;
   readonly spoolBytes: () => number;
   readonly streams: () => number;
@@ -41,6 +48,8 @@ export function createMetrics(meter: Meter): Metrics {
     dropped: meter.createCounter('meridian.scheduler.results.dropped'),
     refused: meter.createCounter('meridian.scheduler.announcements.refused'),
     rejected: meter.createCounter('meridian.scheduler.requests.rejected'),
+    rejectedReports: meter.createCounter('meridian.scheduler.reports.rejected'),
+    decisions: meter.createCounter('meridian.scheduler.decisions'),
     pictureBytes: meter.createCounter('meridian.scheduler.picture.bytes', { unit: 'By' }),
   };
 }
@@ -60,4 +69,6 @@ export function observeGauges(meter: Meter, gauges: Gauges): void {
   labelled('tasks.held', 'meridian.target.region', gauges.held);
   labelled('region.health', 'meridian.target.region', gauges.health);
   labelled('region.round_trip.ms', 'meridian.target.region', gauges.roundTripMs);
+  labelled('region.price.ms', 'meridian.target.region', gauges.priceMs);
+  labelled('region.tasks.ahead', 'meridian.target.region', gauges.ahead);
 }

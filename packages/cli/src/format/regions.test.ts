@@ -20,7 +20,7 @@ test('regions with names for the models that are known', () => {
       .split('\n')
       .slice(3),
   ).toEqual([
-    'beijing   up               –            0         1        1  cdcdcdcdcdcd centernet-320',
-    'shanghai  down       50.2 ms            –         0        –  –',
+    'beijing   up               –            0         1   0 ms        1  cdcdcdcdcdcd centernet-320',
+    'shanghai  down       50.2 ms            –         0      –        –  –',
   ]);
 });

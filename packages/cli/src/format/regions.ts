@@ -25,12 +25,16 @@ export function formatRegions(
     region.name === observer ? '–' : formatMs(region.roundTripMs),
     now(region, region.outstanding),
     formatNumber(region.capacity),
+    region.health === RegionHealth.DOWN ? '–' : formatMs(region.price),
     now(region, region.workers),
     region.modelDigests
       .map((digest) => modelNames.get(digest) ?? shortDigest(digest))
       .sort()
       .join(' ') || '–',
   ]);
-  const table = formatTable(['region', 'health', 'round trip', 'outstanding', 'capacity', 'workers', 'models'], rows);
+  const table = formatTable(
+    ['region', 'health', 'round trip', 'outstanding', 'capacity', 'price', 'workers', 'models'],
+    rows,
+  );
   return `as ${observer} sees it\n${table}`;
 }

@@ -99,9 +99,10 @@ export class ClaimDesk {
     return !this.#draining && waitingForRoom === 0 && unacknowledged < this.#o.limits.unacknowledgedMax;
   }
 
-  /** Claims held that have no result yet. */
-  get outstanding(): number {
-    return this.#held.size - this.#ledger.unacknowledged;
+  /** Claims held that take nobody's place: those whose bytes or records are not here, and those that have a result. */
+  get idleClaims(): { readonly onTheWay: number; readonly settled: number } {
+    const { onTheWay, waiting, stranded, unacknowledged } = this.#ledger;
+    return { onTheWay: onTheWay + waiting + stranded, settled: unacknowledged };
   }
 
   get size(): number {

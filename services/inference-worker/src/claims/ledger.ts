@@ -13,6 +13,8 @@ export class Ledger {
   waiting = 0;
   /** Claims that wait for their owner's stream. */
   stranded = 0;
+  /** Claims whose bytes were asked for and are not here. */
+  onTheWay = 0;
   /** Results that their owner has not acknowledged. */
   unacknowledged = 0;
 
@@ -29,6 +31,7 @@ export class Ledger {
   #add(facts: ClaimFacts, { phase }: ClaimState, sign: 1 | -1): void {
     this.pictureBytes += sign * reservedBytes(facts, phase);
     if (phase.name === 'reported') this.unacknowledged += sign;
+    if (phase.name === 'announced') this.onTheWay += sign;
     if (phase.name === 'waiting') this.waiting += sign;
     if (phase.name !== 'pulled') return;
     if (phase.stranded) this.stranded += sign;

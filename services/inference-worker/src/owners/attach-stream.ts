@@ -4,7 +4,8 @@ import type { Duplex, DuplexOpener } from '@meridian/rpc';
 import { backoffMs, type Clock, type Logger, type Random, type Timer } from '@meridian/runtime';
 import type { ClaimFacts } from '../claims/held-claim.ts';
 import type { OwnerLink, Reported } from '../claims/ports.ts';
-import { type AttachMessage, announcement, type Load, report, returned } from '../codec/report-codec.ts';
+import { type AttachMessage, announcement, report, returned, type WorkerLoad } from '../codec/report-codec.ts';
+import type { RegionLoad } from './region-load.ts';
 
 /** What owners say, for whoever holds the claims. */
 export interface OwnerEvents {
@@ -21,7 +22,9 @@ export interface AttachStreamOptions {
   readonly region: string;
   readonly client: DuplexOpener<typeof CollectorService>;
   readonly hello: { readonly worker: string; readonly region: string; readonly incarnation: string };
-  readonly load: () => Load;
+  /** Of the own region. */
+  readonly load: RegionLoad;
+  readonly own: () => WorkerLoad;
   readonly events: OwnerEvents;
   readonly clock: Clock;
   readonly random: Random;
@@ -33,7 +36,7 @@ const RECONNECT = { initialMs: 100, maxMs: 1_000 };
 const HEARTBEAT_MS = 300;
 /** From the call to Welcome: connection, TLS and one message over the longest link, with room. */
 const WELCOME_TIMEOUT_MS = 5_000;
-/** A scheduler that answers heartbeats and then is silent for this long is gone: ten heartbeats. */
+/** A scheduler that answers heartbeats and then is silent for this long is gone: ten heartbeats over a link. */
 const SILENCE_MS = 3_000;
 
 /**
@@ -86,7 +89,7 @@ export class AttachStream implements OwnerLink {
   }
 
   report(facts: ClaimFacts, reported: Reported): void {
-    if (this.#ready) this.#send(report(facts, reported, this.#o.load(), this.#o.clock.nowMs()));
+    if (this.#ready) this.#send(report(facts, reported, this.#o.load.current, this.#o.clock.nowMs()));
   }
 
   returned(facts: ClaimFacts, reason: string): void {
@@ -178,6 +181,10 @@ export class AttachStream implements OwnerLink {
         this.#pongs += 1;
         this.#sequence = message.value.sequence;
         break;
+      case 'load':
+        // Only the own region's scheduler speaks for the own region.
+        if (this.region === this.#o.hello.region) this.#o.load.heard(message.value);
+        break;
       default:
         break;
     }
@@ -190,7 +197,13 @@ export class AttachStream implements OwnerLink {
       duplex.cancel();
       return false;
     }
-    duplex.send({ message: { case: 'heartbeat', value: { load: this.#o.load(), sequence: this.#sequence } } });
+    const { load, own, hello } = this.#o;
+    const { current } = load;
+    const value = {
+      sequence: this.#sequence,
+      ...(this.region === hello.region ? { worker: own() } : current && { load: current }),
+    };
+    duplex.send({ message: { case: 'heartbeat', value } });
     return true;
   }
 }

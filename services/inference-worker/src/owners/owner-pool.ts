@@ -3,8 +3,9 @@ import { type Channel, createChannel, createClient, type TlsFiles, windowBytes }
 import type { Clock, Component, Logger, Random } from '@meridian/runtime';
 import { linkOf, type Topology } from '@meridian/topology';
 import type { OwnerLink, Owners } from '../claims/ports.ts';
-import type { Load } from '../codec/report-codec.ts';
+import type { WorkerLoad } from '../codec/report-codec.ts';
 import { AttachStream, type OwnerEvents } from './attach-stream.ts';
+import type { RegionLoad } from './region-load.ts';
 
 export interface OwnerPoolOptions {
   readonly topology: Topology;
@@ -13,7 +14,10 @@ export interface OwnerPoolOptions {
   /** Random, one for each start of the process. */
   readonly incarnation: string;
   readonly tls: TlsFiles;
-  readonly load: () => Load;
+  /** Of the region, as its scheduler says. */
+  readonly load: RegionLoad;
+  /** Of this worker, for that scheduler. */
+  readonly own: () => WorkerLoad;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -68,11 +72,11 @@ export class OwnerPool implements Owners, Component {
     if (known !== undefined) return known.stream;
     const address = this.#o.topology.regions.find(({ name }) => name === region)?.grpcAddress;
     if (address === undefined || this.#events === undefined || this.#stopping) return undefined;
-    const { tls, clock, random, logger, load, worker, incarnation } = this.#o;
+    const { tls, clock, random, logger, load, own, worker, incarnation } = this.#o;
     const channel = createChannel({ address, tls, windowBytes: this.#windowBytes(region), serverRoles: ['scheduler'] });
     const client = createClient(CollectorService, channel);
     const hello = { worker, region: this.#o.region, incarnation };
-    const stream = new AttachStream({ region, client, hello, load, events: this.#events, clock, random, logger });
+    const stream = new AttachStream({ region, client, hello, load, own, events: this.#events, clock, random, logger });
     this.#attached.set(region, { stream, channel });
     stream.open();
     return stream;

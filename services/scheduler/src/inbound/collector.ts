@@ -1,10 +1,11 @@
-import type { AttachRequest, Hello } from '@meridian/contracts/collector';
+import type { AttachRequest, Hello, Load, WorkerLoad as WorkerLoadMessage } from '@meridian/contracts/collector';
 import { Failure } from '@meridian/failure';
 import { type CallContext, Outbox } from '@meridian/rpc';
 import type { Clock, Logger } from '@meridian/runtime';
 import { workerResult } from '../codec/worker-report.ts';
-import type { ToWorker, WorkerStream } from '../owner/worker-stream.ts';
-import { HEARTBEAT_MS, type WorkerStreams } from '../owner/worker-streams.ts';
+import type { ToWorker, WorkerLoad, WorkerStream } from '../owner/worker-stream.ts';
+import { HEARTBEAT_MS, LOCAL_HEARTBEAT_MS, type WorkerStreams } from '../owner/worker-streams.ts';
+import { readLoad } from '../placement/load-news.ts';
 import type { RegionView } from '../placement/region-view.ts';
 import type { Dispatcher } from '../tasks/dispatcher.ts';
 
@@ -16,9 +17,13 @@ export interface CollectorOptions {
   readonly dispatcher: () => Dispatcher;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** A message that cannot be true was left out of account. */
+  readonly rejected: (what: string) => void;
 }
 
 const HELLO_TIMEOUT_MS = 5000;
+/** Load that was held longer than this on its way says nothing of now. */
+const AGE_MAX_MS = 10_000;
 const WORKER_NAME = /^[A-Za-z0-9_.-]{1,63}$/;
 
 /** `Attach`: one stream per worker. Bytes and verdicts go out, announcements and results come in. */
@@ -71,7 +76,8 @@ export class Collector {
     const { replica, region, streams, dispatcher } = this.#o;
     dispatcher(); // Not before the jobs of the last life are known: results for them would be taken for unknown.
     const stream = streams.open(message.value.worker, message.value.region, outbox);
-    stream.send({ message: { case: 'welcome', value: { replica, region, heartbeatMs: HEARTBEAT_MS } } });
+    const heartbeatMs = message.value.region === region ? LOCAL_HEARTBEAT_MS : HEARTBEAT_MS;
+    stream.send({ message: { case: 'welcome', value: { replica, region, heartbeatMs } } });
     return stream;
   }
 
@@ -100,16 +106,40 @@ export class Collector {
         break;
       }
       case 'result':
+        // First what the region said before the result left.
+        this.#hear(stream, message.value.load, nowMs);
         dispatcher().result(stream.ref, workerResult(message.value), nowMs);
         break;
       case 'returned':
         dispatcher().returned(stream.ref, message.value.taskId, Number(message.value.fence), nowMs);
         break;
       case 'heartbeat':
+        this.#hear(stream, message.value.load, nowMs);
+        if (message.value.worker !== undefined) stream.load = workerLoad(message.value.worker);
         stream.send({ message: { case: 'pong', value: { sequence: message.value.sequence + 1n } } });
         break;
       default:
         break;
     }
   }
+
+  /** Load of the worker's region that rides on what it sends. The own region's is measured, not heard of. */
+  #hear(stream: WorkerStream, load: Load | undefined, nowMs: number): void {
+    const { region, regions, rejected } = this.#o;
+    if (load === undefined || stream.ref.region === region) return;
+    const news = load.ageMs >= 0 && load.ageMs <= AGE_MAX_MS ? readLoad(load) : undefined;
+    if (news === undefined) rejected('load');
+    else if (news.measuredMs !== 0) regions.get(stream.ref.region)?.reported(news, nowMs, load.ageMs);
+  }
+}
+
+/** A worker counts a few hundred claims at most; what is beyond this is nobody's. */
+const CLAIMS_MAX = 1_000_000;
+
+function workerLoad({ slots, onTheWay, settled }: WorkerLoadMessage): WorkerLoad {
+  return {
+    slots: Math.min(slots, CLAIMS_MAX),
+    onTheWay: Math.min(onTheWay, CLAIMS_MAX),
+    settled: Math.min(settled, CLAIMS_MAX),
+  };
 }

@@ -55,6 +55,7 @@ export class Door implements Component {
     server.addService(RegionService, PUBLIC, {
       listRegions: () => regions.listRegions(),
       getTrace: (request) => regions.getTrace(request),
+      explainTask: (request) => regions.explainTask(request),
     });
     server.addService(CollectorService, WORKERS, {
       attach: (requests, context) => collector.attach(requests, context),

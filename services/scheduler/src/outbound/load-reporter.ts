@@ -1,7 +1,9 @@
 import { subject } from '@meridian/contracts';
 import type { MessageBus } from '@meridian/messaging';
 import type { Clock, Component, Logger, Timer } from '@meridian/runtime';
-import type { RegionView } from '../placement/region-view.ts';
+import type { WorkerLoad } from '../owner/worker-stream.ts';
+import { RegionPrice } from '../placement/region-price.ts';
+import { CLOCK_STEP_MS, type RegionView } from '../placement/region-view.ts';
 import type { ClaimLeftovers } from './claim-leftovers.ts';
 
 export interface LoadReporterOptions {
@@ -17,12 +19,27 @@ export interface LoadReporterOptions {
   readonly busy: () => boolean;
   /** Models whose processing time is worth telling. */
   readonly modelDigests: () => readonly string[];
+  /** Of the workers of the own region together. */
+  readonly workerLoad: () => WorkerLoad;
+  /** A report went out: to be told to the region's workers, on whose results and heartbeats it rides. */
+  readonly tell: (report: RegionReport) => void;
   readonly reported: () => void;
 }
 
+/** What is the same in a report and in what rides on results. */
+export interface RegionReport {
+  readonly outstanding: number;
+  readonly settled: number;
+  readonly capacity: number;
+  readonly price: number;
+  readonly workers: number;
+  readonly slots: number;
+  readonly measuredUnixMs: bigint;
+}
+
 const BUSY_INTERVAL_MS = 100;
-/** Three times within the time after which a region is suspect. */
-const IDLE_INTERVAL_MS = 500;
+/** As often as an idle region looks for work that others have placed with it. */
+const IDLE_INTERVAL_MS = 200;
 const REPORT_INTERVAL_MS = 1000;
 const MODELS_MAX = 64;
 
@@ -31,6 +48,9 @@ const MODELS_MAX = 64;
  *
  * 1. The own region is heard of only through its broker: without it, it is as silent as any other.
  * 2. A report goes out when something has changed, and at least once a second.
+ * 3. `measuredUnixMs` grows with each report, also when the wall clock is set back a little.
+ * 4. The price is this region's alone to make, from what takes its workers' places: claims whose bytes are still on their
+ *    way, or whose results wait for their owners, do not.
  */
 export class LoadReporter implements Component {
   readonly name = 'load reporter';
@@ -39,6 +59,8 @@ export class LoadReporter implements Component {
   #stopped = false;
   #lastText = '';
   #lastMs = Number.NEGATIVE_INFINITY;
+  #measuredMs = 0;
+  readonly #price = new RegionPrice();
 
   constructor(options: LoadReporterOptions) {
     this.#options = options;
@@ -62,26 +84,33 @@ export class LoadReporter implements Component {
       logger.debug({ err: error }, 'the load of the region is not known');
     }
     if (this.#stopped) return;
-    const intervalMs = busy() || view.load.outstanding > 0 ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS;
+    const intervalMs = busy() || view.load.outstanding > 0 || view.load.price > 0 ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS;
     this.#timer = clock.setTimer(intervalMs, () => void this.#round());
   }
 
   async #measure(): Promise<void> {
-    const { bus, leftovers, view, clock, workers, reported } = this.#options;
+    const { bus, leftovers, view, clock, workers, workerLoad, reported } = this.#options;
     const outstanding = await leftovers.openOf(await bus.streamState('TASKS'));
     if (this.#stopped) return;
     const count = workers();
+    const { slots, settled, onTheWay } = workerLoad();
     const capacity = count > 0 ? view.facts.capacity : 0;
-    view.heard(clock.nowMs());
-    view.reported({ outstanding, capacity, price: 0, workers: count }, clock.nowMs());
+    const nowMs = clock.nowMs();
+    const done = Math.min(settled, outstanding);
+    const contending = Math.max(0, outstanding - done - onTheWay);
+    this.#price.observe({ contending, slots: count === 0 ? 0 : Math.max(slots, count) }, clock.monotonicMs());
+    this.#measuredMs = nextMeasuredMs(this.#measuredMs, nowMs);
+    view.heard(nowMs);
+    const measured = { settled: done, slots, workers: count, measuredMs: this.#measuredMs };
+    view.reported({ outstanding, capacity, price: this.#price.priceMs, ...measured }, nowMs);
     reported();
     this.#publish();
   }
 
   #publish(): void {
-    const { bus, view, clock, modelDigests } = this.#options;
-    const { outstanding, capacity, price, workers = 0 } = view.load;
-    const text = `${outstanding} ${capacity} ${price} ${workers}`;
+    const { bus, view, clock, modelDigests, tell } = this.#options;
+    const { outstanding, capacity, price, workers = 0, settled = 0, slots = 0, measuredMs = 0 } = view.load;
+    const text = `${outstanding} ${settled} ${capacity} ${price} ${workers} ${slots}`;
     const nowMs = clock.monotonicMs();
     if (text === this.#lastText && nowMs - this.#lastMs < REPORT_INTERVAL_MS) return;
     this.#lastText = text;
@@ -89,7 +118,15 @@ export class LoadReporter implements Component {
     const models = modelDigests()
       .slice(0, MODELS_MAX)
       .map((modelDigest) => ({ modelDigest, serviceMs: view.serviceMs(modelDigest) ?? 0 }));
-    const data = { region: view.facts.name, outstanding, capacity, price, workers, models };
+    const report = { outstanding, settled, capacity, price, workers, slots, measuredUnixMs: BigInt(measuredMs) };
+    const data = { region: view.facts.name, ...report, models };
     bus.publish(subject('telemetry', { origin: view.facts.name }), { type: 'meridian.telemetry.load.v1', data });
+    tell(report);
   }
+}
+
+/** Later than the last one, unless the clock was set back by more than what reports are told apart by. */
+function nextMeasuredMs(lastMs: number, nowMs: number): number {
+  const next = Math.round(nowMs);
+  return next > lastMs || next < lastMs - CLOCK_STEP_MS ? next : lastMs + 1;
 }

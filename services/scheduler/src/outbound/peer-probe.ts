@@ -2,7 +2,8 @@ import { subject } from '@meridian/contracts';
 import type { LoadReport } from '@meridian/contracts/telemetry';
 import type { MessageBus, Subscription } from '@meridian/messaging';
 import type { Clock, Component, Timer } from '@meridian/runtime';
-import type { LoadNews, RegionView } from '../placement/region-view.ts';
+import { readReport } from '../placement/load-news.ts';
+import type { RegionView } from '../placement/region-view.ts';
 
 export interface PeerProbeOptions {
   readonly bus: MessageBus;
@@ -12,9 +13,11 @@ export interface PeerProbeOptions {
   readonly pingIntervalMs: number;
   /** A region was heard of, or said something about its load. */
   readonly heard: () => void;
+  /** A message that cannot be true was left out of account. */
+  readonly rejected: (what: string) => void;
 }
 
-/** A ping without an answer is forgotten after this long: longer than any link's round trip, so three may be under way. */
+/** A ping without an answer is forgotten after this long: longer than any link's round trip, so a few may be under way. */
 const PING_TIMEOUT_MS = 1500;
 
 /** Asks the schedulers of all other regions for signs of life, answers theirs, and listens to what they say of their load. */
@@ -77,17 +80,12 @@ export class PeerProbe implements Component {
   }
 
   #report(report: LoadReport): void {
-    const { regions, region, clock, heard } = this.#options;
+    const { regions, region, clock, heard, rejected } = this.#options;
     const view = regions.get(report.region);
     if (view === undefined || report.region === region) return;
     view.heard(clock.nowMs());
-    view.reported(newsOf(report), clock.nowMs());
-    heard();
+    const news = readReport(report);
+    if (news === undefined) rejected('load');
+    else if (view.reported(news, clock.nowMs())) heard();
   }
-}
-
-function newsOf(report: LoadReport): LoadNews {
-  const { outstanding, capacity, price, workers, models } = report;
-  const serviceMs = new Map(models.filter((model) => model.serviceMs > 0).map((m) => [m.modelDigest, m.serviceMs]));
-  return { outstanding, capacity, price, workers, serviceMs };
 }

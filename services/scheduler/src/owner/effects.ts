@@ -37,7 +37,8 @@ export class Effects implements DispatchPorts {
   }
 
   publishClaim(task: Task, attempt: Attempt): void {
-    const { claims, tracer, dispatcher, clock } = this.#o;
+    const { claims, tracer, dispatcher, clock, metrics } = this.#o;
+    metrics.decisions.add(1, { [attributeNames.targetRegion]: attempt.region });
     const context = tracer.beginAttempt(task, attempt);
     void claims.publish(task, attempt, context).then((stored) => {
       if (stored) dispatcher().claimStored(task.taskId, attempt.fence, clock.nowMs());

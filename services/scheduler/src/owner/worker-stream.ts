@@ -17,6 +17,13 @@ export interface PictureOrder {
   readonly failed: (failure: Failure) => void;
 }
 
+/** A worker's own part in the load of its region. */
+export interface WorkerLoad {
+  readonly slots: number;
+  readonly onTheWay: number;
+  readonly settled: number;
+}
+
 /** Pictures that wait for one worker. A worker holds a few claims; one that announces more than this is not ours. */
 const PICTURES_WAITING_MAX = 1024;
 
@@ -35,6 +42,8 @@ export class WorkerStream {
   #closed = false;
   /** Monotonic time of the last message. */
   heardMs: number;
+  /** What the worker says of itself. */
+  load: WorkerLoad = { slots: 0, onTheWay: 0, settled: 0 };
 
   constructor(ref: StreamRef, outbox: Outbox<ToWorker>, nowMs: number) {
     this.ref = ref;

@@ -2,7 +2,7 @@ import { Failure } from '@meridian/failure';
 import type { Outbox } from '@meridian/rpc';
 import type { Clock, Logger } from '@meridian/runtime';
 import type { StreamRef } from '../tasks/ports.ts';
-import { type ToWorker, WorkerStream } from './worker-stream.ts';
+import { type ToWorker, type WorkerLoad, WorkerStream } from './worker-stream.ts';
 
 export interface WorkerStreamsOptions {
   readonly clock: Clock;
@@ -12,6 +12,8 @@ export interface WorkerStreamsOptions {
 }
 
 export const HEARTBEAT_MS = 300;
+/** Of workers of the own region: they say in it how much they have to do, as often as the region's load is reported. */
+export const LOCAL_HEARTBEAT_MS = 100;
 /** Three heartbeats without one: the worker or its link is gone. */
 const SILENCE_MAX_MS = 3 * HEARTBEAT_MS;
 /** Workers of all regions that work for this owner. */
@@ -45,6 +47,23 @@ export class WorkerStreams {
     let count = 0;
     for (const { ref } of this.#byWorker.values()) if (ref.region === region) count++;
     return count;
+  }
+
+  /** Together, as they said last. */
+  loadOf(region: string): WorkerLoad {
+    const sum = { slots: 0, onTheWay: 0, settled: 0 };
+    for (const { ref, load } of this.#byWorker.values()) {
+      if (ref.region !== region) continue;
+      sum.slots += load.slots;
+      sum.onTheWay += load.onTheWay;
+      sum.settled += load.settled;
+    }
+    return sum;
+  }
+
+  /** To every worker of the region that is attached here. */
+  tell(region: string, message: ToWorker): void {
+    for (const stream of this.#byWorker.values()) if (stream.ref.region === region) stream.send(message);
   }
 
   /** @throws Failure RESOURCE_EXHAUSTED / TOO_MANY_WORKERS. Retryable. */

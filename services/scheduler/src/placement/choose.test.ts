@@ -1,56 +1,94 @@
 import { describe, expect, test } from '@jest/globals';
 import { aTask, aWork, REGIONS, regionViews } from '../tasks/task.builders.ts';
-import { choose } from './choose.ts';
-import { expectedLatencyMs } from './cost.ts';
+import { type ChoiceLimits, choose } from './choose.ts';
+import { Decision } from './decision.ts';
+import { explain } from './decision-log.ts';
+import type { RegionView } from './region-view.ts';
 import { PlacementWindow } from './window.ts';
 
-const ready = new Set(REGIONS);
 const idle = () => new PlacementWindow(64);
+const limits = (more: Partial<ChoiceLimits> = {}): ChoiceLimits => ({
+  readyRegions: new Set(REGIONS),
+  isRemoved: () => false,
+  window: idle(),
+  ...more,
+});
+const pickFrom = (views: ReadonlyMap<string, RegionView>, work = aWork(), more: Partial<ChoiceLimits> = {}) =>
+  choose(aTask(work), new Decision(views.values()), limits(more));
+const load = { outstanding: 0, capacity: 1, price: 0, workers: 1 };
 
 describe('choose', () => {
-  test('takes the least of round trip, transfer, wait and service', () => {
+  test('takes the least of round trip, transfer, service, price and weighted wait', () => {
     const views = regionViews();
-    const pick = () => choose(aTask(aWork()), views.values(), ready, idle(), expectedLatencyMs);
-    expect(pick()).toEqual({ region: 'beijing', costMs: 30 });
-    views.get('beijing')?.reported({ outstanding: 1, capacity: 1, price: 0 }, 1);
-    expect(pick()?.region).toBe('beijing');
-    views.get('beijing')?.reported({ outstanding: 2, capacity: 1, price: 0 }, 1);
-    expect(pick()?.region).toBe('shanghai');
-    expect(pick()?.costMs).toBeCloseTo(50 + 0.8 + 30);
+    expect(pickFrom(views)).toEqual({ region: 'beijing', costMs: 30 });
+    // Two are served by one worker: the third would wait for two, and others behind it.
+    views.get('beijing')?.reported({ ...load, outstanding: 2 }, 1);
+    expect(pickFrom(views)?.region).toBe('shanghai');
+    expect(pickFrom(views)?.costMs).toBeCloseTo(50 + 0.8 + 30);
+    // With as many places as tasks nobody waits.
+    views.get('beijing')?.reported({ ...load, outstanding: 2, slots: 3 }, 1);
+    expect(pickFrom(views)?.region).toBe('beijing');
   });
 
-  test('only where the rule, the model, the workers, the health and the window allow', () => {
+  test('the price of a region turns tasks away from it as soon as it outweighs the way', () => {
     const views = regionViews();
-    const pick = (work = aWork(), readyIn: ReadonlySet<string> = ready, window = idle()) =>
-      choose(aTask(work), views.values(), readyIn, window, expectedLatencyMs)?.region;
-    expect(pick(aWork({ allowedRegions: new Set(['guangzhou']) }))).toBe('guangzhou');
-    expect(pick(aWork(), new Set(['shanghai']))).toBe('shanghai');
-    expect(pick(aWork({ allowedRegions: new Set(['guangzhou']) }), new Set(['shanghai']))).toBeUndefined();
-    views.get('beijing')?.reported({ outstanding: 0, capacity: 1, price: 0, workers: 0 }, 1);
+    views.get('beijing')?.reported({ ...load, price: 50 }, 1);
+    expect(pickFrom(views)).toEqual({ region: 'beijing', costMs: 80 });
+    views.get('beijing')?.reported({ ...load, price: 52 }, 1);
+    expect(pickFrom(views)?.region).toBe('shanghai');
+    views.get('shanghai')?.reported({ ...load, price: 60 }, 1);
+    expect(pickFrom(views)?.region).toBe('beijing');
+  });
+
+  test('what is done there and waits for its owner does not stand in the way', () => {
+    const views = regionViews();
+    views.get('beijing')?.reported({ ...load, outstanding: 5, settled: 5 }, 1);
+    expect(pickFrom(views)).toEqual({ region: 'beijing', costMs: 30 });
+  });
+
+  test('only where the rule, the model, the workers, the health, the members and the window allow', () => {
+    const views = regionViews();
+    const pick = (work = aWork(), more: Partial<ChoiceLimits> = {}) => pickFrom(views, work, more)?.region;
+    const guangzhou = aWork({ allowedRegions: new Set(['guangzhou']) });
+    expect(pick(guangzhou)).toBe('guangzhou');
+    expect(pick(aWork(), { readyRegions: new Set(['shanghai']) })).toBe('shanghai');
+    expect(pick(guangzhou, { readyRegions: new Set(['shanghai']) })).toBeUndefined();
+    expect(pick(aWork(), { isRemoved: (region) => region === 'beijing' })).toBe('shanghai');
+    views.get('beijing')?.reported({ ...load, workers: 0 }, 1);
     expect(pick()).toBe('shanghai');
     views.get('shanghai')?.tick(1600);
     expect(pick()).toBe('guangzhou');
-    const full = new PlacementWindow(1);
-    full.enter('guangzhou', 'normal');
-    expect(pick(aWork(), ready, full)).toBeUndefined();
-    expect(pick(aWork({ priority: 'high' }), ready, full)).toBe('guangzhou');
+    const window = new PlacementWindow(1);
+    window.enter('guangzhou', 'normal');
+    expect(pick(aWork(), { window })).toBeUndefined();
+    expect(pick(aWork({ priority: 'high' }), { window })).toBe('guangzhou');
   });
 
-  test('a higher class does not wait behind our own lower ones', () => {
+  test('a region without fresh reports is no target, whatever else is heard of it', () => {
+    const views = regionViews();
+    for (const view of views.values()) view.heard(3_000);
+    for (const name of ['shanghai', 'guangzhou']) views.get(name)?.reported(load, 2_900);
+    for (const view of views.values()) view.tick(3_000);
+    expect(pickFrom(views)?.region).toBe('shanghai');
+    views.get('beijing')?.reported(load, 3_001);
+    expect(pickFrom(views)?.region).toBe('beijing');
+  });
+
+  test('a higher class neither waits for nor pays for our own lower ones', () => {
     const views = regionViews();
     const window = idle();
     for (let i = 0; i < 40; i++) window.enter('beijing', 'low');
-    views.get('beijing')?.reported({ outstanding: 40, capacity: 1, price: 0 }, 1);
-    const pick = (priority: 'high' | 'low') =>
-      choose(aTask(aWork({ priority })), views.values(), ready, window, expectedLatencyMs)?.region;
-    expect([pick('high'), pick('low')]).toEqual(['beijing', 'shanghai']);
+    views.get('beijing')?.reported({ ...load, outstanding: 40, price: 500 }, 1);
+    const pick = (priority: 'high' | 'low') => pickFrom(views, aWork({ priority }), { window });
+    expect(pick('high')).toEqual({ region: 'beijing', costMs: 30 });
+    expect(pick('low')?.region).toBe('shanghai');
   });
 
   test('a burst of a higher class spreads, though the last report of a region knows less than half of our lower ones', () => {
     const views = regionViews();
     const window = idle();
     for (let i = 0; i < 40; i++) window.enter('beijing', 'low');
-    views.get('beijing')?.reported({ outstanding: 10, capacity: 1, price: 0 }, 1);
+    views.get('beijing')?.reported({ ...load, outstanding: 10 }, 1);
     const regions = Array.from({ length: 12 }, () => {
       const region = choose(
         aTask(aWork({ priority: 'high' })),
@@ -73,11 +111,33 @@ describe('choose', () => {
       ...aTask(aWork()),
       state: { kind: 'ready', after: 'worker-lost', excludedRegion: 'beijing' } as const,
     };
-    const pick = () => choose(task, views.values(), ready, idle(), expectedLatencyMs)?.region;
+    const pick = () => choose(task, new Decision(views.values()), limits())?.region;
     expect(pick()).toBe('shanghai');
     views.delete('shanghai');
     views.delete('guangzhou');
     expect(pick()).toBe('beijing');
+    views.get('beijing')?.tick(1600);
+    expect(pick()).toBeUndefined();
+  });
+
+  test('every decision says why, for every region', () => {
+    const views = regionViews();
+    views.get('beijing')?.reported({ ...load, outstanding: 3, price: 7 }, 1);
+    views.get('guangzhou')?.tick(1600);
+    const decision = new Decision(views.values());
+    const task = aTask(aWork({ allowedRegions: new Set(['beijing', 'guangzhou']) }));
+    choose(task, decision, limits());
+    const told = explain(task, decision, 5);
+    expect(told).toMatchObject({ winner: 'beijing', decidedMs: 5, priority: 'normal', modelDigest: 'sha256:model' });
+    expect(told?.candidates.map(({ region, exclusion }) => [region, exclusion])).toEqual([
+      ['beijing', ''],
+      ['shanghai', 'residency'],
+      ['guangzhou', 'suspect'],
+    ]);
+    const [beijing, shanghai] = told?.candidates ?? [];
+    expect(beijing).toMatchObject({ roundTripMs: 0, transferMs: 0, serviceMs: 30, priceMs: 7, waitMs: 90, slots: 1 });
+    expect(beijing?.totalMs).toBeCloseTo(30 + 7 + (told?.waitWeight ?? 0) * 90);
+    expect(shanghai?.transferMs).toBeCloseTo(0.8);
   });
 });
 
@@ -85,10 +145,10 @@ describe('RegionView', () => {
   test('counts our placements until a report can have seen them', () => {
     const view = regionViews().get('shanghai');
     for (const at of [100, 140, 180]) view?.placed(at);
-    expect(view?.outstanding).toBe(3);
+    expect(view?.ahead).toBe(3);
     view?.reported({ outstanding: 2, capacity: 1, price: 0 }, 195);
     // Round trip 50: the report left at the earliest at 145, so it cannot have seen the placement of 180.
-    expect(view?.outstanding).toBe(3);
+    expect(view?.ahead).toBe(3);
   });
 
   test('is suspect after 1.5 s of silence, down after 5 s, up at the first word', () => {
@@ -106,10 +166,27 @@ describe('RegionView', () => {
     expect(view?.tick(2500)).toBeUndefined();
   });
 
-  test('the round trip follows the least of the last samples', () => {
+  test('older news does not overwrite newer, however it came', () => {
     const view = regionViews().get('shanghai');
-    for (const ms of [52, 300, 51, 90, 400, 51]) view?.measured(ms);
-    expect(view?.roundTripMs).toBeGreaterThan(50);
-    expect(view?.roundTripMs).toBeLessThan(53);
+    expect(view?.reported({ ...load, outstanding: 5, measuredMs: 1_000_200 }, 300)).toBe(true);
+    expect(view?.reported({ ...load, outstanding: 9, measuredMs: 1_000_100 }, 310, 150)).toBe(false);
+    expect(view?.reported({ ...load, outstanding: 9, measuredMs: 1_000_200 }, 320)).toBe(false);
+    expect([view?.ahead, view?.reportedMs]).toEqual([5, 300]);
+    expect(view?.reported({ ...load, outstanding: 2, measuredMs: 1_000_300 }, 450, 40)).toBe(true);
+    expect([view?.ahead, view?.reportedMs]).toEqual([2, 410]);
+    // Its clock was set back by an hour: that is not the past.
+    expect(view?.reported({ ...load, outstanding: 1, measuredMs: 1 }, 500)).toBe(true);
+  });
+
+  test('our attempts that end make room at once, and once only', () => {
+    const view = regionViews().get('shanghai');
+    view?.reported({ ...load, outstanding: 2 }, 100);
+    view?.ended(150);
+    expect(view?.ahead).toBe(1);
+    // It left before the result did.
+    view?.reported({ ...load, outstanding: 2 }, 160, 20);
+    expect(view?.ahead).toBe(1);
+    view?.reported({ ...load, outstanding: 1 }, 200);
+    expect(view?.ahead).toBe(1);
   });
 });

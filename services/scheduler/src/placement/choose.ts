@@ -1,5 +1,6 @@
+import { cheapest, costOf, WAIT_WEIGHT } from '@meridian/placement';
 import type { Task } from '../tasks/task.ts';
-import type { CostFunction } from './cost.ts';
+import { type Decision, EXCLUSIONS, type Exclusion } from './decision.ts';
 import type { RegionView } from './region-view.ts';
 import type { PlacementWindow } from './window.ts';
 
@@ -8,46 +9,67 @@ export interface Choice {
   readonly costMs: number;
 }
 
-/**
- * The cheapest region in which the task may run now: up, with workers, ready for the model, allowed by the residency
- * rule, with room in the window. The region where it just failed is taken only when there is no other.
- * @returns undefined when there is none: the task waits.
- */
-export function choose(
-  task: Task,
-  regions: Iterable<RegionView>,
-  readyRegions: ReadonlySet<string>,
-  window: PlacementWindow,
-  cost: CostFunction,
-): Choice | undefined {
-  const { work, state } = task;
-  const returning = state.kind === 'ready' && state.after !== undefined;
-  const excluded = state.kind === 'ready' ? state.excludedRegion : undefined;
-  let best: Choice | undefined;
-  let fallback: Choice | undefined;
-  for (const view of regions) {
-    const region = view.facts.name;
-    if (!mayRun(view, readyRegions, work.allowedRegions)) continue;
-    if (!window.allows(region, work.priority, returning)) continue;
-    const costMs = cost({
-      roundTripMs: view.roundTripMs,
-      bandwidthMbps: view.facts.bandwidthMbps,
-      pictureBytes: task.pictureBytes,
-      outstanding: window.ahead(region, work.priority, view.outstanding),
-      capacity: view.load.capacity,
-      serviceMs: view.serviceMs(work.modelDigest) ?? work.expectedServiceMs,
-    });
-    if (region === excluded) fallback = { region, costMs };
-    else if (best === undefined || costMs < best.costMs) best = { region, costMs };
-  }
-  return best ?? fallback;
+export interface ChoiceLimits {
+  /** Regions in which the task's model is ready. */
+  readonly readyRegions: ReadonlySet<string>;
+  /** An operator has taken the region out of the system. */
+  readonly isRemoved: (region: string) => boolean;
+  readonly window: PlacementWindow;
 }
 
-function mayRun(
-  view: RegionView,
-  readyRegions: ReadonlySet<string>,
-  allowed: ReadonlySet<string> | undefined,
-): boolean {
+/**
+ * The region with the least round trip + transfer + service + price + WAIT_WEIGHT × wait, by the same code as the
+ * simulation, among those that can take the task now: up, with fresh reports and workers, members, ready for the model,
+ * allowed by the residency rule, with room in the window. The region where it just failed is taken only when there is no
+ * other. Afterwards `decision` holds every term and every reason.
+ * @returns undefined when there is none: the task waits.
+ */
+export function choose(task: Task, decision: Decision, limits: ChoiceLimits): Choice | undefined {
+  const { beliefs, views } = decision;
+  for (let i = 0; i < views.length; i++) {
+    const view = views[i] as RegionView;
+    decision.exclude(i, exclusionOf(task, view, limits));
+    believe(decision, i, view, task, limits.window);
+  }
+  decision.winner = cheapest(beliefs, (i) => decision.exclusions[i] === 0);
+  if (decision.winner < 0) decision.winner = lastResort(task, decision);
+  const view = views[decision.winner];
+  return view && { region: view.facts.name, costMs: costOf(beliefs, decision.winner, WAIT_WEIGHT) };
+}
+
+const JUST_FAILED = EXCLUSIONS.indexOf('just-failed');
+
+function exclusionOf({ work, state }: Task, view: RegionView, limits: ChoiceLimits): Exclusion {
   const { name } = view.facts;
-  return view.health === 'up' && view.hasWorkers && readyRegions.has(name) && (allowed?.has(name) ?? true);
+  if (view.health !== 'up') return view.health;
+  if (limits.isRemoved(name)) return 'removed';
+  if (view.isStale) return 'stale';
+  if (!view.hasWorkers) return 'no-workers';
+  if (!limits.readyRegions.has(name)) return 'model-not-ready';
+  if (work.allowedRegions?.has(name) === false) return 'residency';
+  const returning = state.kind === 'ready' && state.after !== undefined;
+  if (!limits.window.allows(name, work.priority, returning)) return 'window';
+  return state.kind === 'ready' && state.excludedRegion === name ? 'just-failed' : '';
+}
+
+function believe(decision: Decision, i: number, view: RegionView, task: Task, window: PlacementWindow): void {
+  const { beliefs, roundTripMs } = decision;
+  const { work, pictureBytes } = task;
+  // What lets this task pass costs it nothing, and has no part in the price.
+  const there = view.ahead;
+  const ahead = window.ahead(view.facts.name, work.priority, there);
+  const unseen = Math.min(ahead, Math.max(0, view.unseen));
+  roundTripMs[i] = view.roundTripMs;
+  beliefs.wayMs[i] = view.roundTripMs + (pictureBytes * 8) / (view.facts.bandwidthMbps * 1000);
+  beliefs.serviceMs[i] = view.serviceMs(work.modelDigest) ?? work.expectedServiceMs;
+  beliefs.workers[i] = view.slots;
+  beliefs.outstanding[i] = ahead - unseen;
+  beliefs.unseen[i] = unseen;
+  beliefs.priceMs[i] = ahead < there ? view.load.price * (ahead / there) : view.load.price;
+}
+
+function lastResort({ state }: Task, { views, exclusions }: Decision): number {
+  const failed = state.kind === 'ready' ? state.excludedRegion : undefined;
+  if (failed === undefined) return -1;
+  return views.findIndex(({ facts }, i) => facts.name === failed && exclusions[i] === JUST_FAILED);
 }

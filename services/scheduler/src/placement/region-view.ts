@@ -1,4 +1,5 @@
 import { Fifo } from '../tasks/fifo.ts';
+import type { LoadNews } from './load-news.ts';
 import { RoundTrip } from './round-trip.ts';
 
 export type Health = 'up' | 'suspect' | 'down';
@@ -19,25 +20,22 @@ export interface RegionFacts {
   readonly capacity: number;
 }
 
-/** What a region says of itself. */
-export interface LoadNews {
-  /** Claims waiting in its queues or being worked on. */
-  readonly outstanding: number;
-  readonly capacity: number;
-  readonly price: number;
-  readonly workers?: number;
-  readonly serviceMs?: ReadonlyMap<string, number>;
-}
-
 const SERVICE_WEIGHT = 0.2;
+/** Without a newer report for this long a region is no target. Reports come at least every 1.5 s. */
+const REPORT_AGE_MAX_MS = 3_000;
+/** A report that seems this much older than the last one comes from a clock that was set back, not from the past. */
+export const CLOCK_STEP_MS = 10_000;
 
 /**
  * One region as this scheduler sees it.
  *
  * 1. Health follows silence alone: any word from the region's scheduler makes it up; nothing else does.
- * 2. `outstanding` is the last report, plus our own placements that it cannot have counted (those of the last round trip
- *    before it arrived and all since), less our own attempts that have ended since.
- * 3. A region that was never heard of is suspect, and down after `downMs` like any other.
+ * 2. `ahead` is what the last report counts as still to be done, plus our own placements that it cannot have counted
+ *    (those of the last round trip before it arrived and all since), less our own attempts that have ended since.
+ * 3. Reports come by telemetry and ride on results and heartbeats, in any order: one that was not measured later than the
+ *    last one changes nothing.
+ * 4. A region without a report, or whose last one is old, is `isStale`: not judged by what may have changed.
+ * 5. A region that was never heard of is suspect, and down after `downMs` like any other.
  */
 export class RegionView {
   readonly facts: RegionFacts;
@@ -51,6 +49,10 @@ export class RegionView {
   #everHeard = false;
   #load: LoadNews;
   #reportedMs = 0;
+  #measuredMs = 0;
+  /** The moment after which the last report is old. */
+  #freshUntilMs = Number.NEGATIVE_INFINITY;
+  #isStale = true;
   /** Workers of that region with a stream to us: they count even before the region reports them. */
   streams = 0;
 
@@ -81,8 +83,24 @@ export class RegionView {
     return this.#roundTrip.estimateMs ?? this.facts.roundTripMs;
   }
 
-  get outstanding(): number {
-    return Math.max(0, this.#load.outstanding + this.#placed.size - this.#ended.size);
+  /** Tasks that are there to be done. */
+  get ahead(): number {
+    const { outstanding, settled = 0 } = this.#load;
+    return Math.max(0, outstanding - settled + this.unseen);
+  }
+
+  /** Our own that the last report cannot have counted, less those that it counts and that have ended since. */
+  get unseen(): number {
+    return this.#placed.size - this.#ended.size;
+  }
+
+  /** Pictures worked on at a time. */
+  get slots(): number {
+    return this.#load.slots || this.#load.workers || Math.max(1, this.streams);
+  }
+
+  get isStale(): boolean {
+    return this.#isStale;
   }
 
   get hasWorkers(): boolean {
@@ -105,13 +123,25 @@ export class RegionView {
     this.#roundTrip.add(roundTripMs);
   }
 
-  reported(news: LoadNews, nowMs: number): void {
+  /**
+   * @param ageMs how long the report was held on its way, beyond what the link takes
+   * @returns false for old news.
+   */
+  reported(news: LoadNews, nowMs: number, ageMs = 0): boolean {
+    const { measuredMs = 0 } = news;
+    const isOld = measuredMs > 0 && measuredMs <= this.#measuredMs && measuredMs > this.#measuredMs - CLOCK_STEP_MS;
+    if (isOld) return false;
+    this.#measuredMs = measuredMs;
     this.#load = { ...this.#load, ...news };
-    this.#reportedMs = nowMs;
-    // The report left half a round trip ago, and a claim takes half of one to arrive there. A result, on the other hand,
-    // is acknowledged there before long: what ended before the report arrived is nearly always counted.
-    forget(this.#placed, nowMs - this.roundTripMs);
-    forget(this.#ended, nowMs - this.roundTripMs / 2);
+    const atMs = nowMs - ageMs;
+    this.#reportedMs = atMs;
+    this.#freshUntilMs = atMs + REPORT_AGE_MAX_MS;
+    this.#isStale = nowMs >= this.#freshUntilMs;
+    // The report left half a round trip ago, and a claim takes half of one to arrive there. A result left before it was
+    // here, so what ended before the report arrived is counted as done there.
+    forget(this.#placed, atMs - this.roundTripMs);
+    forget(this.#ended, atMs);
+    return true;
   }
 
   placed(nowMs: number): void {
@@ -129,6 +159,7 @@ export class RegionView {
 
   /** @returns the new health when it has changed. */
   tick(nowMs: number): Health | undefined {
+    this.#isStale = nowMs >= this.#freshUntilMs;
     const silentMs = nowMs - this.#heardMs;
     const health =
       silentMs >= this.#limits.downMs ? 'down' : silentMs >= this.#limits.suspectMs ? 'suspect' : this.#health;
@@ -140,6 +171,7 @@ export class RegionView {
   /** Time in which this process could not listen does not count as silence. */
   excuse(deafMs: number): void {
     this.#heardMs += deafMs;
+    this.#freshUntilMs += deafMs;
   }
 }
 

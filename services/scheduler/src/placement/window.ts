@@ -44,8 +44,9 @@ export class PlacementWindow {
   ahead(region: string, priority: PriorityClassName, outstanding: number): number {
     const held = this.#held.get(region);
     if (held === undefined) return outstanding;
-    const others = Math.max(0, outstanding - held.high - held.normal - held.low);
-    return others + before(held, priority);
+    const all = before(held, 'low');
+    const first = before(held, priority);
+    return first === all ? outstanding : Math.max(0, outstanding - all) + first;
   }
 
   held(region: string): number {

@@ -40,13 +40,33 @@ describe('Dispatcher', () => {
     expect(ports.claims[1]?.attempt.region).not.toBe(attempt?.region);
   });
 
+  test('explains each placement of a task, and why one that waits can go nowhere', () => {
+    const { dispatcher, ports, regions } = aDispatcher();
+    dispatcher.add(tasksOf(aWork(), 1));
+    dispatcher.round(1);
+    const from = stream('beijing');
+    dispatcher.streamStarted(from);
+    dispatcher.announced(from, 'beijing-job/0', ports.claims[0]?.attempt.fence ?? 0, 2);
+    for (const view of regions.values()) view.reported({ outstanding: 0, capacity: 1, price: 0, workers: 0 }, 3);
+    dispatcher.streamEnded(from, 3);
+    expect(dispatcher.round(3)).toBe(0);
+    expect(dispatcher.explain('beijing-job/0', 4)).toMatchObject([
+      { attempt: 1, fence: ports.claims[0]?.attempt.fence, decidedMs: 1, winner: 'beijing' },
+      { attempt: 0, decidedMs: 4, candidates: REGIONS.map((region) => ({ region, exclusion: 'no-workers' })) },
+    ]);
+    expect(dispatcher.explain('beijing-other/0', 4)).toEqual([]);
+  });
+
   test('a silent region gets nothing new, and after the down time its queue is placed elsewhere', () => {
     const { dispatcher, ports, regions } = aDispatcher(1);
     dispatcher.add(tasksOf(aWork(), 3));
     dispatcher.round(0);
     expect(ports.claims).toHaveLength(3);
     for (let t = 500; t <= 5000; t += 500) {
-      for (const name of ['beijing', 'shanghai']) regions.get(name)?.heard(t);
+      for (const name of ['beijing', 'shanghai']) {
+        regions.get(name)?.heard(t);
+        regions.get(name)?.reported({ outstanding: 1, capacity: 1, price: 0, workers: 1 }, t);
+      }
       dispatcher.tick(t);
     }
     expect(ports.attempts.map(({ end, region }) => [end, region])).toEqual([['region-down', 'guangzhou']]);
@@ -56,7 +76,7 @@ describe('Dispatcher', () => {
 
   test('a claim that was overtaken is lost with the worker that took it', () => {
     const { dispatcher, ports, regions } = aDispatcher(2);
-    for (const name of ['shanghai', 'guangzhou']) regions.delete(name);
+    for (const name of ['shanghai', 'guangzhou']) regions.get(name)?.tick(1600);
     const [first, second] = tasksOf(aWork(), 2);
     dispatcher.add(first ? [first] : []);
     dispatcher.round(1);
@@ -66,6 +86,7 @@ describe('Dispatcher', () => {
     dispatcher.announced(stream('beijing'), 'beijing-job/1', ports.claims[1]?.attempt.fence ?? 0, 3);
     for (let t = 1000; t <= 4000; t += 500) {
       regions.get('beijing')?.heard(t);
+      regions.get('beijing')?.reported({ outstanding: 2, capacity: 1, price: 0, workers: 1 }, t);
       dispatcher.tick(t);
     }
     expect(ports.attempts.map(({ end }) => end)).toEqual(['not-announced']);

@@ -1,5 +1,6 @@
-import { choose } from '../placement/choose.ts';
-import type { CostFunction } from '../placement/cost.ts';
+import { type ChoiceLimits, choose } from '../placement/choose.ts';
+import { Decision } from '../placement/decision.ts';
+import { DecisionLog, type Explanation, explain } from '../placement/decision-log.ts';
 import type { RegionView } from '../placement/region-view.ts';
 import { PlacementWindow } from '../placement/window.ts';
 import { AnnounceOrder } from './announce-order.ts';
@@ -21,7 +22,8 @@ export interface DispatcherOptions {
   readonly attemptLimits: AttemptLimits;
   readonly windowPerRegion: number;
   readonly announceGraceMs: number;
-  readonly cost: CostFunction;
+  /** An operator has taken the region out of the system. */
+  readonly isRemoved: (region: string) => boolean;
   readonly readyRegions: (modelDigest: string) => ReadonlySet<string>;
 }
 
@@ -46,12 +48,16 @@ export class Dispatcher {
   readonly #order: AnnounceOrder;
   /** Ready tasks whose delay has not passed, by id. */
   readonly #delayed = new Map<string, number>();
+  readonly #decision: Decision;
+  readonly #decisions: DecisionLog;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#window = new PlacementWindow(options.windowPerRegion);
     this.#table = new TaskTable(this.#window);
     this.#order = new AnnounceOrder(options.announceGraceMs);
+    this.#decision = new Decision(options.regions.values());
+    this.#decisions = new DecisionLog([...options.regions.keys()]);
   }
 
   get term(): number {
@@ -73,6 +79,21 @@ export class Dispatcher {
   /** Tasks of this owner that the region holds. */
   heldBy(region: string): number {
     return this.#window.held(region);
+  }
+
+  /** Decisions that are kept at most. */
+  get decisionsMax(): number {
+    return this.#decisions.capacity;
+  }
+
+  /** Why the task is where it is, oldest first, as far as it is kept; for one that waits, why it can go nowhere now. */
+  explain(taskId: string, nowMs: number): Explanation[] {
+    const made = this.#decisions.of(taskId);
+    const task = this.#table.get(taskId);
+    if (task?.state.kind !== 'ready') return made;
+    choose(task, this.#decision, this.#limits(task));
+    const now = this.#decision.winner < 0 ? explain(task, this.#decision, nowMs) : undefined;
+    return now === undefined ? made : [...made, now];
   }
 
   add(tasks: Iterable<Task>): void {
@@ -185,16 +206,23 @@ export class Dispatcher {
     if (task === undefined || task.state.kind !== 'ready') return 'gone';
     const key = task.state.after === undefined ? task.work.placementKey : `${task.work.placementKey} again`;
     if (blocked.has(key)) return 'blocked';
-    const { regions, readyRegions, cost, term } = this.#options;
-    const choice = choose(task, regions.values(), readyRegions(task.work.modelDigest), this.#window, cost);
+    const { regions, term } = this.#options;
+    const choice = choose(task, this.#decision, this.#limits(task));
     if (choice === undefined) {
       blocked.add(key);
       return 'blocked';
     }
-    const fence = fenceOf(term, task.placements + 1);
+    const attempt = task.placements + 1;
+    const fence = fenceOf(term, attempt);
+    this.#decisions.add(task, this.#decision, { attempt, fence }, nowMs);
     regions.get(choice.region)?.placed(nowMs);
     this.#apply(task, { kind: 'place', region: choice.region, fence }, nowMs);
     return 'placed';
+  }
+
+  #limits({ work }: Task): ChoiceLimits {
+    const { readyRegions, isRemoved } = this.#options;
+    return { readyRegions: readyRegions(work.modelDigest), isRemoved, window: this.#window };
   }
 
   #releaseDelayed(nowMs: number): void {

@@ -1,6 +1,5 @@
 import { create } from '@bufbuild/protobuf';
 import { RecognitionSchema } from '@meridian/contracts/recognition';
-import { expectedLatencyMs } from '../placement/cost.ts';
 import { RegionView } from '../placement/region-view.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { DispatchPorts } from './ports.ts';
@@ -127,7 +126,7 @@ export function aDispatcher(windowPerRegion = 64) {
     attemptLimits: { announceTimeoutMs: 60_000, attemptTimeoutMs: 300_000, emptyGraceMs: 1000 },
     windowPerRegion,
     announceGraceMs: 1500,
-    cost: expectedLatencyMs,
+    isRemoved: () => false,
     readyRegions: () => new Set(REGIONS),
   });
   return { ports, regions, dispatcher };

@@ -12,10 +12,11 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/collector/v1/collector.proto.
  */
 export const file_meridian_collector_v1_collector: GenFile = /*@__PURE__*/
-  fileDesc("CiVtZXJpZGlhbi9jb2xsZWN0b3IvdjEvY29sbGVjdG9yLnByb3RvEhVtZXJpZGlhbi5jb2xsZWN0b3IudjEiPAoETG9hZBITCgtvdXRzdGFuZGluZxgBIAEoDRIQCghjYXBhY2l0eRgCIAEoARINCgVwcmljZRgDIAEoASI8CgVIZWxsbxIOCgZ3b3JrZXIYASABKAkSDgoGcmVnaW9uGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJIk4KDkNsYWltQW5ub3VuY2VkEg8KB3Rhc2tfaWQYASABKAkSDQoFZmVuY2UYAiABKAQSDQoFY2F1c2UYAyABKAkSDQoFd2FpdHMYBCABKAgiqgIKBlJlc3VsdBIPCgd0YXNrX2lkGAEgASgJEg0KBWZlbmNlGAIgASgEEjsKC3JlY29nbml0aW9uGAMgASgLMiQubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXRpb25IABIzCgVlcnJvchgEIAEoCzIiLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tFcnJvckgAEg8KB3dhaXRfbXMYBSABKAESEQoJZGVjb2RlX21zGAYgASgBEhQKDGluZmVyZW5jZV9tcxgHIAEoARIPCgdoZWxkX21zGAggASgBEg0KBWNhdXNlGAkgASgJEikKBGxvYWQYCiABKAsyGy5tZXJpZGlhbi5jb2xsZWN0b3IudjEuTG9hZEIJCgdvdXRjb21lIj8KDUNsYWltUmV0dXJuZWQSDwoHdGFza19pZBgBIAEoCRINCgVmZW5jZRgCIAEoBBIOCgZyZWFzb24YAyABKAkiSAoJSGVhcnRiZWF0EikKBGxvYWQYASABKAsyGy5tZXJpZGlhbi5jb2xsZWN0b3IudjEuTG9hZBIQCghzZXF1ZW5jZRgCIAEoBCKnAgoNQXR0YWNoUmVxdWVzdBItCgVoZWxsbxgBIAEoCzIcLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5IZWxsb0gAEjoKCWFubm91bmNlZBgCIAEoCzIlLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5DbGFpbUFubm91bmNlZEgAEi8KBnJlc3VsdBgDIAEoCzIdLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5SZXN1bHRIABI4CghyZXR1cm5lZBgEIAEoCzIkLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5DbGFpbVJldHVybmVkSAASNQoJaGVhcnRiZWF0GAUgASgLMiAubWVyaWRpYW4uY29sbGVjdG9yLnYxLkhlYXJ0YmVhdEgAQgkKB21lc3NhZ2UiQAoHV2VsY29tZRIPCgdyZXBsaWNhGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRIUCgxoZWFydGJlYXRfbXMYAyABKA0iOgoHUGljdHVyZRIPCgd0YXNrX2lkGAEgASgJEg0KBWZlbmNlGAIgASgEEg8KB3BpY3R1cmUYAyABKAwiOQoHUmVmdXNlZBIPCgd0YXNrX2lkGAEgASgJEg0KBWZlbmNlGAIgASgEEg4KBnJlYXNvbhgDIAEoCSIrCglSZXN1bHRBY2sSDwoHdGFza19pZBgBIAEoCRINCgVmZW5jZRgCIAEoBCIdCgpDYW5jZWxUYXNrEg8KB3Rhc2tfaWQYASABKAkiGAoEUG9uZxIQCghzZXF1ZW5jZRgBIAEoBCLHAgoOQXR0YWNoUmVzcG9uc2USMQoHd2VsY29tZRgBIAEoCzIeLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5XZWxjb21lSAASMQoHcGljdHVyZRgCIAEoCzIeLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5QaWN0dXJlSAASMQoHcmVmdXNlZBgDIAEoCzIeLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5SZWZ1c2VkSAASLwoDYWNrGAQgASgLMiAubWVyaWRpYW4uY29sbGVjdG9yLnYxLlJlc3VsdEFja0gAEjMKBmNhbmNlbBgFIAEoCzIhLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5DYW5jZWxUYXNrSAASKwoEcG9uZxgGIAEoCzIbLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5Qb25nSABCCQoHbWVzc2FnZTJtChBDb2xsZWN0b3JTZXJ2aWNlElkKBkF0dGFjaBIkLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5BdHRhY2hSZXF1ZXN0GiUubWVyaWRpYW4uY29sbGVjdG9yLnYxLkF0dGFjaFJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_meridian_recognition_v1_recognition]);
+  fileDesc("CiVtZXJpZGlhbi9jb2xsZWN0b3IvdjEvY29sbGVjdG9yLnByb3RvEhVtZXJpZGlhbi5jb2xsZWN0b3IudjEilwEKBExvYWQSEwoLb3V0c3RhbmRpbmcYASABKA0SEAoIY2FwYWNpdHkYAiABKAESDQoFcHJpY2UYAyABKAESDwoHd29ya2VycxgEIAEoDRINCgVzbG90cxgFIAEoDRIPCgdzZXR0bGVkGAYgASgNEhgKEG1lYXN1cmVkX3VuaXhfbXMYByABKAQSDgoGYWdlX21zGAggASgBIkAKCldvcmtlckxvYWQSDQoFc2xvdHMYASABKA0SEgoKb25fdGhlX3dheRgCIAEoDRIPCgdzZXR0bGVkGAMgASgNIjwKBUhlbGxvEg4KBndvcmtlchgBIAEoCRIOCgZyZWdpb24YAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAkiTgoOQ2xhaW1Bbm5vdW5jZWQSDwoHdGFza19pZBgBIAEoCRINCgVmZW5jZRgCIAEoBBINCgVjYXVzZRgDIAEoCRINCgV3YWl0cxgEIAEoCCKqAgoGUmVzdWx0Eg8KB3Rhc2tfaWQYASABKAkSDQoFZmVuY2UYAiABKAQSOwoLcmVjb2duaXRpb24YAyABKAsyJC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZWNvZ25pdGlvbkgAEjMKBWVycm9yGAQgASgLMiIubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGFza0Vycm9ySAASDwoHd2FpdF9tcxgFIAEoARIRCglkZWNvZGVfbXMYBiABKAESFAoMaW5mZXJlbmNlX21zGAcgASgBEg8KB2hlbGRfbXMYCCABKAESDQoFY2F1c2UYCSABKAkSKQoEbG9hZBgKIAEoCzIbLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5Mb2FkQgkKB291dGNvbWUiPwoNQ2xhaW1SZXR1cm5lZBIPCgd0YXNrX2lkGAEgASgJEg0KBWZlbmNlGAIgASgEEg4KBnJlYXNvbhgDIAEoCSJ7CglIZWFydGJlYXQSKQoEbG9hZBgBIAEoCzIbLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5Mb2FkEhAKCHNlcXVlbmNlGAIgASgEEjEKBndvcmtlchgDIAEoCzIhLm1lcmlkaWFuLmNvbGxlY3Rvci52MS5Xb3JrZXJMb2FkIqcCCg1BdHRhY2hSZXF1ZXN0Ei0KBWhlbGxvGAEgASgLMhwubWVyaWRpYW4uY29sbGVjdG9yLnYxLkhlbGxvSAASOgoJYW5ub3VuY2VkGAIgASgLMiUubWVyaWRpYW4uY29sbGVjdG9yLnYxLkNsYWltQW5ub3VuY2VkSAASLwoGcmVzdWx0GAMgASgLMh0ubWVyaWRpYW4uY29sbGVjdG9yLnYxLlJlc3VsdEgAEjgKCHJldHVybmVkGAQgASgLMiQubWVyaWRpYW4uY29sbGVjdG9yLnYxLkNsYWltUmV0dXJuZWRIABI1CgloZWFydGJlYXQYBSABKAsyIC5tZXJpZGlhbi5jb2xsZWN0b3IudjEuSGVhcnRiZWF0SABCCQoHbWVzc2FnZSJACgdXZWxjb21lEg8KB3JlcGxpY2EYASABKAkSDgoGcmVnaW9uGAIgASgJEhQKDGhlYXJ0YmVhdF9tcxgDIAEoDSI6CgdQaWN0dXJlEg8KB3Rhc2tfaWQYASABKAkSDQoFZmVuY2UYAiABKAQSDwoHcGljdHVyZRgDIAEoDCI5CgdSZWZ1c2VkEg8KB3Rhc2tfaWQYASABKAkSDQoFZmVuY2UYAiABKAQSDgoGcmVhc29uGAMgASgJIisKCVJlc3VsdEFjaxIPCgd0YXNrX2lkGAEgASgJEg0KBWZlbmNlGAIgASgEIh0KCkNhbmNlbFRhc2sSDwoHdGFza19pZBgBIAEoCSIYCgRQb25nEhAKCHNlcXVlbmNlGAEgASgEIvQCCg5BdHRhY2hSZXNwb25zZRIxCgd3ZWxjb21lGAEgASgLMh4ubWVyaWRpYW4uY29sbGVjdG9yLnYxLldlbGNvbWVIABIxCgdwaWN0dXJlGAIgASgLMh4ubWVyaWRpYW4uY29sbGVjdG9yLnYxLlBpY3R1cmVIABIxCgdyZWZ1c2VkGAMgASgLMh4ubWVyaWRpYW4uY29sbGVjdG9yLnYxLlJlZnVzZWRIABIvCgNhY2sYBCABKAsyIC5tZXJpZGlhbi5jb2xsZWN0b3IudjEuUmVzdWx0QWNrSAASMwoGY2FuY2VsGAUgASgLMiEubWVyaWRpYW4uY29sbGVjdG9yLnYxLkNhbmNlbFRhc2tIABIrCgRwb25nGAYgASgLMhsubWVyaWRpYW4uY29sbGVjdG9yLnYxLlBvbmdIABIrCgRsb2FkGAcgASgLMhsubWVyaWRpYW4uY29sbGVjdG9yLnYxLkxvYWRIAEIJCgdtZXNzYWdlMm0KEENvbGxlY3RvclNlcnZpY2USWQoGQXR0YWNoEiQubWVyaWRpYW4uY29sbGVjdG9yLnYxLkF0dGFjaFJlcXVlc3QaJS5tZXJpZGlhbi5jb2xsZWN0b3IudjEuQXR0YWNoUmVzcG9uc2UoATABYgZwcm90bzM", [file_meridian_recognition_v1_recognition]);
 
 /**
- * Load of the sender's region; rides on every result and heartbeat.
+ * Load of the sender's region, as its scheduler said last; rides on every result and heartbeat. Absent when it has not
+ * said anything for a while. See meridian.telemetry.v1.LoadReport.
  *
  * @generated from message meridian.collector.v1.Load
  */
@@ -36,6 +37,33 @@ export type Load = Message<"meridian.collector.v1.Load"> & {
    * @generated from field: double price = 3;
    */
   price: number;
+
+  /**
+   * @generated from field: uint32 workers = 4;
+   */
+  workers: number;
+
+  /**
+   * @generated from field: uint32 slots = 5;
+   */
+  slots: number;
+
+  /**
+   * @generated from field: uint32 settled = 6;
+   */
+  settled: number;
+
+  /**
+   * @generated from field: uint64 measured_unix_ms = 7;
+   */
+  measuredUnixMs: bigint;
+
+  /**
+   * From the moment when the sender heard it until it passed it on.
+   *
+   * @generated from field: double age_ms = 8;
+   */
+  ageMs: number;
 };
 
 /**
@@ -44,6 +72,41 @@ export type Load = Message<"meridian.collector.v1.Load"> & {
  */
 export const LoadSchema: GenMessage<Load> = /*@__PURE__*/
   messageDesc(file_meridian_collector_v1_collector, 0);
+
+/**
+ * What the worker itself does, for the scheduler of its own region.
+ *
+ * @generated from message meridian.collector.v1.WorkerLoad
+ */
+export type WorkerLoad = Message<"meridian.collector.v1.WorkerLoad"> & {
+  /**
+   * Pictures that it can work on at a time.
+   *
+   * @generated from field: uint32 slots = 1;
+   */
+  slots: number;
+
+  /**
+   * Claims that wait for their bytes: they take nobody's place yet.
+   *
+   * @generated from field: uint32 on_the_way = 2;
+   */
+  onTheWay: number;
+
+  /**
+   * Results that their owners have not acknowledged.
+   *
+   * @generated from field: uint32 settled = 3;
+   */
+  settled: number;
+};
+
+/**
+ * Describes the message meridian.collector.v1.WorkerLoad.
+ * Use `create(WorkerLoadSchema)` to create a new message.
+ */
+export const WorkerLoadSchema: GenMessage<WorkerLoad> = /*@__PURE__*/
+  messageDesc(file_meridian_collector_v1_collector, 1);
 
 /**
  * @generated from message meridian.collector.v1.Hello
@@ -72,7 +135,7 @@ export type Hello = Message<"meridian.collector.v1.Hello"> & {
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 1);
+  messageDesc(file_meridian_collector_v1_collector, 2);
 
 /**
  * The worker holds the claim and asks for its bytes.
@@ -110,7 +173,7 @@ export type ClaimAnnounced = Message<"meridian.collector.v1.ClaimAnnounced"> & {
  * Use `create(ClaimAnnouncedSchema)` to create a new message.
  */
 export const ClaimAnnouncedSchema: GenMessage<ClaimAnnounced> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 2);
+  messageDesc(file_meridian_collector_v1_collector, 3);
 
 /**
  * @generated from message meridian.collector.v1.Result
@@ -183,7 +246,7 @@ export type Result = Message<"meridian.collector.v1.Result"> & {
  * Use `create(ResultSchema)` to create a new message.
  */
 export const ResultSchema: GenMessage<Result> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 3);
+  messageDesc(file_meridian_collector_v1_collector, 4);
 
 /**
  * The worker gives the claim back without a result, e.g. while draining.
@@ -212,7 +275,7 @@ export type ClaimReturned = Message<"meridian.collector.v1.ClaimReturned"> & {
  * Use `create(ClaimReturnedSchema)` to create a new message.
  */
 export const ClaimReturnedSchema: GenMessage<ClaimReturned> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 4);
+  messageDesc(file_meridian_collector_v1_collector, 5);
 
 /**
  * @generated from message meridian.collector.v1.Heartbeat
@@ -229,6 +292,11 @@ export type Heartbeat = Message<"meridian.collector.v1.Heartbeat"> & {
    * @generated from field: uint64 sequence = 2;
    */
   sequence: bigint;
+
+  /**
+   * @generated from field: meridian.collector.v1.WorkerLoad worker = 3;
+   */
+  worker?: WorkerLoad | undefined;
 };
 
 /**
@@ -236,7 +304,7 @@ export type Heartbeat = Message<"meridian.collector.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 5);
+  messageDesc(file_meridian_collector_v1_collector, 6);
 
 /**
  * @generated from message meridian.collector.v1.AttachRequest
@@ -283,7 +351,7 @@ export type AttachRequest = Message<"meridian.collector.v1.AttachRequest"> & {
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 6);
+  messageDesc(file_meridian_collector_v1_collector, 7);
 
 /**
  * @generated from message meridian.collector.v1.Welcome
@@ -310,7 +378,7 @@ export type Welcome = Message<"meridian.collector.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 7);
+  messageDesc(file_meridian_collector_v1_collector, 8);
 
 /**
  * @generated from message meridian.collector.v1.Picture
@@ -337,7 +405,7 @@ export type Picture = Message<"meridian.collector.v1.Picture"> & {
  * Use `create(PictureSchema)` to create a new message.
  */
 export const PictureSchema: GenMessage<Picture> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 8);
+  messageDesc(file_meridian_collector_v1_collector, 9);
 
 /**
  * The claim is void: terminate its message, do not run it.
@@ -368,7 +436,7 @@ export type Refused = Message<"meridian.collector.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 9);
+  messageDesc(file_meridian_collector_v1_collector, 10);
 
 /**
  * The result is final (or was not needed): acknowledge the claim's message now.
@@ -392,7 +460,7 @@ export type ResultAck = Message<"meridian.collector.v1.ResultAck"> & {
  * Use `create(ResultAckSchema)` to create a new message.
  */
 export const ResultAckSchema: GenMessage<ResultAck> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 10);
+  messageDesc(file_meridian_collector_v1_collector, 11);
 
 /**
  * @generated from message meridian.collector.v1.CancelTask
@@ -409,7 +477,7 @@ export type CancelTask = Message<"meridian.collector.v1.CancelTask"> & {
  * Use `create(CancelTaskSchema)` to create a new message.
  */
 export const CancelTaskSchema: GenMessage<CancelTask> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 11);
+  messageDesc(file_meridian_collector_v1_collector, 12);
 
 /**
  * @generated from message meridian.collector.v1.Pong
@@ -426,7 +494,7 @@ export type Pong = Message<"meridian.collector.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 12);
+  messageDesc(file_meridian_collector_v1_collector, 13);
 
 /**
  * @generated from message meridian.collector.v1.AttachResponse
@@ -471,6 +539,14 @@ export type AttachResponse = Message<"meridian.collector.v1.AttachResponse"> & {
      */
     value: Pong;
     case: "pong";
+  } | {
+    /**
+     * To workers of the scheduler's own region, with each report that it makes.
+     *
+     * @generated from field: meridian.collector.v1.Load load = 7;
+     */
+    value: Load;
+    case: "load";
   } | { case: undefined; value?: undefined };
 };
 
@@ -479,7 +555,7 @@ export type AttachResponse = Message<"meridian.collector.v1.AttachResponse"> & {
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_collector_v1_collector, 13);
+  messageDesc(file_meridian_collector_v1_collector, 14);
 
 /**
  * Served by schedulers to workers of every region: bytes go out, results come in.

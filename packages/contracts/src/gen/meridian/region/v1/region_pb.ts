@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/region/v1/region.proto.
  */
 export const file_meridian_region_v1_region: GenFile = /*@__PURE__*/
-  fileDesc("Ch9tZXJpZGlhbi9yZWdpb24vdjEvcmVnaW9uLnByb3RvEhJtZXJpZGlhbi5yZWdpb24udjEi2AEKClJlZ2lvblZpZXcSDAoEbmFtZRgBIAEoCRIwCgZoZWFsdGgYAiABKA4yIC5tZXJpZGlhbi5yZWdpb24udjEuUmVnaW9uSGVhbHRoEhUKDXJvdW5kX3RyaXBfbXMYAyABKAESEwoLb3V0c3RhbmRpbmcYBCABKA0SEAoIY2FwYWNpdHkYBSABKAESDQoFcHJpY2UYBiABKAESDwoHd29ya2VycxgHIAEoDRIVCg1tb2RlbF9kaWdlc3RzGAggAygJEhUKDWhlYXJkX3VuaXhfbXMYCSABKAQiFAoSTGlzdFJlZ2lvbnNSZXF1ZXN0Im4KE0xpc3RSZWdpb25zUmVzcG9uc2USDgoGcmVnaW9uGAEgASgJEi8KB3JlZ2lvbnMYAiADKAsyHi5tZXJpZGlhbi5yZWdpb24udjEuUmVnaW9uVmlldxIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCSI/Cg9HZXRUcmFjZVJlcXVlc3QSEQoHdGFza19pZBgBIAEoCUgAEhIKCHRyYWNlX2lkGAIgASgJSABCBQoDa2V5IpwCCgRTcGFuEhAKCHRyYWNlX2lkGAEgASgJEg8KB3NwYW5faWQYAiABKAkSFgoOcGFyZW50X3NwYW5faWQYAyABKAkSDAoEbmFtZRgEIAEoCRIPCgdzZXJ2aWNlGAUgASgJEg4KBnJlZ2lvbhgGIAEoCRIVCg1zdGFydF91bml4X21zGAcgASgBEhMKC2R1cmF0aW9uX21zGAggASgBEjwKCmF0dHJpYnV0ZXMYCSADKAsyKC5tZXJpZGlhbi5yZWdpb24udjEuU3Bhbi5BdHRyaWJ1dGVzRW50cnkSDQoFZXJyb3IYCiABKAgaMQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiWAoQR2V0VHJhY2VSZXNwb25zZRInCgVzcGFucxgBIAMoCzIYLm1lcmlkaWFuLnJlZ2lvbi52MS5TcGFuEhsKE3VucmVhY2hhYmxlX3JlZ2lvbnMYAiADKAkiFgoEUGluZxIOCgZyZWdpb24YASABKAkiFgoEUG9uZxIOCgZyZWdpb24YASABKAkiNAoJU3BhbkJhdGNoEicKBXNwYW5zGAEgAygLMhgubWVyaWRpYW4ucmVnaW9uLnYxLlNwYW4qdgoMUmVnaW9uSGVhbHRoEh0KGVJFR0lPTl9IRUFMVEhfVU5TUEVDSUZJRUQQABIUChBSRUdJT05fSEVBTFRIX1VQEAESGQoVUkVHSU9OX0hFQUxUSF9TVVNQRUNUEAISFgoSUkVHSU9OX0hFQUxUSF9ET1dOEAMyxgEKDVJlZ2lvblNlcnZpY2USXgoLTGlzdFJlZ2lvbnMSJi5tZXJpZGlhbi5yZWdpb24udjEuTGlzdFJlZ2lvbnNSZXF1ZXN0GicubWVyaWRpYW4ucmVnaW9uLnYxLkxpc3RSZWdpb25zUmVzcG9uc2USVQoIR2V0VHJhY2USIy5tZXJpZGlhbi5yZWdpb24udjEuR2V0VHJhY2VSZXF1ZXN0GiQubWVyaWRpYW4ucmVnaW9uLnYxLkdldFRyYWNlUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Ch9tZXJpZGlhbi9yZWdpb24vdjEvcmVnaW9uLnByb3RvEhJtZXJpZGlhbi5yZWdpb24udjEi2AEKClJlZ2lvblZpZXcSDAoEbmFtZRgBIAEoCRIwCgZoZWFsdGgYAiABKA4yIC5tZXJpZGlhbi5yZWdpb24udjEuUmVnaW9uSGVhbHRoEhUKDXJvdW5kX3RyaXBfbXMYAyABKAESEwoLb3V0c3RhbmRpbmcYBCABKA0SEAoIY2FwYWNpdHkYBSABKAESDQoFcHJpY2UYBiABKAESDwoHd29ya2VycxgHIAEoDRIVCg1tb2RlbF9kaWdlc3RzGAggAygJEhUKDWhlYXJkX3VuaXhfbXMYCSABKAQiFAoSTGlzdFJlZ2lvbnNSZXF1ZXN0Im4KE0xpc3RSZWdpb25zUmVzcG9uc2USDgoGcmVnaW9uGAEgASgJEi8KB3JlZ2lvbnMYAiADKAsyHi5tZXJpZGlhbi5yZWdpb24udjEuUmVnaW9uVmlldxIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCSI/Cg9HZXRUcmFjZVJlcXVlc3QSEQoHdGFza19pZBgBIAEoCUgAEhIKCHRyYWNlX2lkGAIgASgJSABCBQoDa2V5IpwCCgRTcGFuEhAKCHRyYWNlX2lkGAEgASgJEg8KB3NwYW5faWQYAiABKAkSFgoOcGFyZW50X3NwYW5faWQYAyABKAkSDAoEbmFtZRgEIAEoCRIPCgdzZXJ2aWNlGAUgASgJEg4KBnJlZ2lvbhgGIAEoCRIVCg1zdGFydF91bml4X21zGAcgASgBEhMKC2R1cmF0aW9uX21zGAggASgBEjwKCmF0dHJpYnV0ZXMYCSADKAsyKC5tZXJpZGlhbi5yZWdpb24udjEuU3Bhbi5BdHRyaWJ1dGVzRW50cnkSDQoFZXJyb3IYCiABKAgaMQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiWAoQR2V0VHJhY2VSZXNwb25zZRInCgVzcGFucxgBIAMoCzIYLm1lcmlkaWFuLnJlZ2lvbi52MS5TcGFuEhsKE3VucmVhY2hhYmxlX3JlZ2lvbnMYAiADKAkiFgoEUGluZxIOCgZyZWdpb24YASABKAkiFgoEUG9uZxIOCgZyZWdpb24YASABKAkiNAoJU3BhbkJhdGNoEicKBXNwYW5zGAEgAygLMhgubWVyaWRpYW4ucmVnaW9uLnYxLlNwYW4iJQoSRXhwbGFpblRhc2tSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkicgoTRXhwbGFpblRhc2tSZXNwb25zZRIPCgd0YXNrX2lkGAEgASgJEjgKCWRlY2lzaW9ucxgCIAMoCzIlLm1lcmlkaWFuLnJlZ2lvbi52MS5QbGFjZW1lbnREZWNpc2lvbhIQCghrZXB0X21heBgDIAEoDSKCAgoRUGxhY2VtZW50RGVjaXNpb24SDwoHYXR0ZW1wdBgBIAEoDRINCgVmZW5jZRgCIAEoBBIXCg9kZWNpZGVkX3VuaXhfbXMYAyABKAQSDgoGd2lubmVyGAQgASgJEhAKCHByaW9yaXR5GAUgASgJEhQKDG1vZGVsX2RpZ2VzdBgGIAEoCRISCgpyZXN0cmljdGVkGAcgASgIEhcKD2FsbG93ZWRfcmVnaW9ucxgIIAMoCRITCgt3YWl0X3dlaWdodBgJIAEoARI6CgpjYW5kaWRhdGVzGAogAygLMiYubWVyaWRpYW4ucmVnaW9uLnYxLlBsYWNlbWVudENhbmRpZGF0ZSLgAQoSUGxhY2VtZW50Q2FuZGlkYXRlEg4KBnJlZ2lvbhgBIAEoCRIRCglleGNsdXNpb24YAiABKAkSFQoNcm91bmRfdHJpcF9tcxgDIAEoARITCgt0cmFuc2Zlcl9tcxgEIAEoARISCgpzZXJ2aWNlX21zGAUgASgBEhAKCHByaWNlX21zGAYgASgBEg8KB3dhaXRfbXMYByABKAESEAoIdG90YWxfbXMYCCABKAESEwoLb3V0c3RhbmRpbmcYCSABKAESDgoGdW5zZWVuGAogASgBEg0KBXNsb3RzGAsgASgBKnYKDFJlZ2lvbkhlYWx0aBIdChlSRUdJT05fSEVBTFRIX1VOU1BFQ0lGSUVEEAASFAoQUkVHSU9OX0hFQUxUSF9VUBABEhkKFVJFR0lPTl9IRUFMVEhfU1VTUEVDVBACEhYKElJFR0lPTl9IRUFMVEhfRE9XThADMqYCCg1SZWdpb25TZXJ2aWNlEl4KC0xpc3RSZWdpb25zEiYubWVyaWRpYW4ucmVnaW9uLnYxLkxpc3RSZWdpb25zUmVxdWVzdBonLm1lcmlkaWFuLnJlZ2lvbi52MS5MaXN0UmVnaW9uc1Jlc3BvbnNlElUKCEdldFRyYWNlEiMubWVyaWRpYW4ucmVnaW9uLnYxLkdldFRyYWNlUmVxdWVzdBokLm1lcmlkaWFuLnJlZ2lvbi52MS5HZXRUcmFjZVJlc3BvbnNlEl4KC0V4cGxhaW5UYXNrEiYubWVyaWRpYW4ucmVnaW9uLnYxLkV4cGxhaW5UYXNrUmVxdWVzdBonLm1lcmlkaWFuLnJlZ2lvbi52MS5FeHBsYWluVGFza1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message meridian.region.v1.RegionView
@@ -282,6 +282,200 @@ export const SpanBatchSchema: GenMessage<SpanBatch> = /*@__PURE__*/
   messageDesc(file_meridian_region_v1_region, 8);
 
 /**
+ * @generated from message meridian.region.v1.ExplainTaskRequest
+ */
+export type ExplainTaskRequest = Message<"meridian.region.v1.ExplainTaskRequest"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+};
+
+/**
+ * Describes the message meridian.region.v1.ExplainTaskRequest.
+ * Use `create(ExplainTaskRequestSchema)` to create a new message.
+ */
+export const ExplainTaskRequestSchema: GenMessage<ExplainTaskRequest> = /*@__PURE__*/
+  messageDesc(file_meridian_region_v1_region, 9);
+
+/**
+ * @generated from message meridian.region.v1.ExplainTaskResponse
+ */
+export type ExplainTaskResponse = Message<"meridian.region.v1.ExplainTaskResponse"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * Oldest first. A task that waits for a region has one of now, without a winner, at the end.
+   *
+   * @generated from field: repeated meridian.region.v1.PlacementDecision decisions = 2;
+   */
+  decisions: PlacementDecision[];
+
+  /**
+   * Decisions that this owner keeps at most, of all tasks.
+   *
+   * @generated from field: uint32 kept_max = 3;
+   */
+  keptMax: number;
+};
+
+/**
+ * Describes the message meridian.region.v1.ExplainTaskResponse.
+ * Use `create(ExplainTaskResponseSchema)` to create a new message.
+ */
+export const ExplainTaskResponseSchema: GenMessage<ExplainTaskResponse> = /*@__PURE__*/
+  messageDesc(file_meridian_region_v1_region, 10);
+
+/**
+ * One choice among all regions. Total of a candidate = round trip + transfer + service + price + wait_weight · wait.
+ *
+ * @generated from message meridian.region.v1.PlacementDecision
+ */
+export type PlacementDecision = Message<"meridian.region.v1.PlacementDecision"> & {
+  /**
+   * 1 is the first placement in this life of the owner; 0: not placed.
+   *
+   * @generated from field: uint32 attempt = 1;
+   */
+  attempt: number;
+
+  /**
+   * @generated from field: uint64 fence = 2;
+   */
+  fence: bigint;
+
+  /**
+   * @generated from field: uint64 decided_unix_ms = 3;
+   */
+  decidedUnixMs: bigint;
+
+  /**
+   * Empty: no region could take it.
+   *
+   * @generated from field: string winner = 4;
+   */
+  winner: string;
+
+  /**
+   * `high`, `normal`, `low`.
+   *
+   * @generated from field: string priority = 5;
+   */
+  priority: string;
+
+  /**
+   * @generated from field: string model_digest = 6;
+   */
+  modelDigest: string;
+
+  /**
+   * Regions that the residency rule allows, when there is one.
+   *
+   * @generated from field: bool restricted = 7;
+   */
+  restricted: boolean;
+
+  /**
+   * @generated from field: repeated string allowed_regions = 8;
+   */
+  allowedRegions: string[];
+
+  /**
+   * @generated from field: double wait_weight = 9;
+   */
+  waitWeight: number;
+
+  /**
+   * @generated from field: repeated meridian.region.v1.PlacementCandidate candidates = 10;
+   */
+  candidates: PlacementCandidate[];
+};
+
+/**
+ * Describes the message meridian.region.v1.PlacementDecision.
+ * Use `create(PlacementDecisionSchema)` to create a new message.
+ */
+export const PlacementDecisionSchema: GenMessage<PlacementDecision> = /*@__PURE__*/
+  messageDesc(file_meridian_region_v1_region, 11);
+
+/**
+ * @generated from message meridian.region.v1.PlacementCandidate
+ */
+export type PlacementCandidate = Message<"meridian.region.v1.PlacementCandidate"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * Empty: it could be taken. `down`, `suspect`, `stale` (no fresh load report), `removed`, `no-workers`,
+   * `model-not-ready`, `residency`, `window` (enough of this owner's tasks are there), `just-failed` (last resort).
+   *
+   * @generated from field: string exclusion = 2;
+   */
+  exclusion: string;
+
+  /**
+   * @generated from field: double round_trip_ms = 3;
+   */
+  roundTripMs: number;
+
+  /**
+   * @generated from field: double transfer_ms = 4;
+   */
+  transferMs: number;
+
+  /**
+   * @generated from field: double service_ms = 5;
+   */
+  serviceMs: number;
+
+  /**
+   * @generated from field: double price_ms = 6;
+   */
+  priceMs: number;
+
+  /**
+   * Until a worker there is free, before the weight.
+   *
+   * @generated from field: double wait_ms = 7;
+   */
+  waitMs: number;
+
+  /**
+   * @generated from field: double total_ms = 8;
+   */
+  totalMs: number;
+
+  /**
+   * Tasks counted as ahead of this one: those reported, and this owner's that no report can have counted.
+   *
+   * @generated from field: double outstanding = 9;
+   */
+  outstanding: number;
+
+  /**
+   * @generated from field: double unseen = 10;
+   */
+  unseen: number;
+
+  /**
+   * @generated from field: double slots = 11;
+   */
+  slots: number;
+};
+
+/**
+ * Describes the message meridian.region.v1.PlacementCandidate.
+ * Use `create(PlacementCandidateSchema)` to create a new message.
+ */
+export const PlacementCandidateSchema: GenMessage<PlacementCandidate> = /*@__PURE__*/
+  messageDesc(file_meridian_region_v1_region, 12);
+
+/**
  * @generated from enum meridian.region.v1.RegionHealth
  */
 export const RegionHealth = {
@@ -346,6 +540,17 @@ export const RegionService: GenService<{
     methodKind: "unary";
     input: typeof GetTraceRequestSchema;
     output: typeof GetTraceResponseSchema;
+  },
+  /**
+   * Why a task was placed where it was: to be asked of its owner, the region that accepted it. NOT_FOUND /
+   * DECISION_NOT_KEPT once newer decisions have taken their place.
+   *
+   * @generated from rpc meridian.region.v1.RegionService.ExplainTask
+   */
+  explainTask: {
+    methodKind: "unary";
+    input: typeof ExplainTaskRequestSchema;
+    output: typeof ExplainTaskResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_meridian_region_v1_region, 0);

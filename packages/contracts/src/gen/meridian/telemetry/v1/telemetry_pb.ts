@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/telemetry/v1/telemetry.proto.
  */
 export const file_meridian_telemetry_v1_telemetry: GenFile = /*@__PURE__*/
-  fileDesc("CiVtZXJpZGlhbi90ZWxlbWV0cnkvdjEvdGVsZW1ldHJ5LnByb3RvEhVtZXJpZGlhbi50ZWxlbWV0cnkudjEilQEKCkxvYWRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhMKC291dHN0YW5kaW5nGAIgASgNEhAKCGNhcGFjaXR5GAMgASgBEg0KBXByaWNlGAQgASgBEg8KB3dvcmtlcnMYBSABKA0SMAoGbW9kZWxzGAYgAygLMiAubWVyaWRpYW4udGVsZW1ldHJ5LnYxLk1vZGVsTG9hZCI1CglNb2RlbExvYWQSFAoMbW9kZWxfZGlnZXN0GAEgASgJEhIKCnNlcnZpY2VfbXMYAiABKAFiBnByb3RvMw");
+  fileDesc("CiVtZXJpZGlhbi90ZWxlbWV0cnkvdjEvdGVsZW1ldHJ5LnByb3RvEhVtZXJpZGlhbi50ZWxlbWV0cnkudjEizwEKCkxvYWRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhMKC291dHN0YW5kaW5nGAIgASgNEhAKCGNhcGFjaXR5GAMgASgBEg0KBXByaWNlGAQgASgBEg8KB3dvcmtlcnMYBSABKA0SMAoGbW9kZWxzGAYgAygLMiAubWVyaWRpYW4udGVsZW1ldHJ5LnYxLk1vZGVsTG9hZBINCgVzbG90cxgHIAEoDRIPCgdzZXR0bGVkGAggASgNEhgKEG1lYXN1cmVkX3VuaXhfbXMYCSABKAQiNQoJTW9kZWxMb2FkEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRISCgpzZXJ2aWNlX21zGAIgASgBYgZwcm90bzM");
 
 /**
  * Subject meridian.<origin>.telemetry, ten times a second while the load changes, else once a second.
@@ -38,6 +38,8 @@ export type LoadReport = Message<"meridian.telemetry.v1.LoadReport"> & {
   capacity: number;
 
   /**
+   * What one more task there costs those to come, in milliseconds. The region alone makes it.
+   *
    * @generated from field: double price = 4;
    */
   price: number;
@@ -51,6 +53,27 @@ export type LoadReport = Message<"meridian.telemetry.v1.LoadReport"> & {
    * @generated from field: repeated meridian.telemetry.v1.ModelLoad models = 6;
    */
   models: ModelLoad[];
+
+  /**
+   * Pictures that its workers can work on at a time; 0 from those who do not say.
+   *
+   * @generated from field: uint32 slots = 7;
+   */
+  slots: number;
+
+  /**
+   * Of `outstanding`, those that have a result and wait for its owner's word.
+   *
+   * @generated from field: uint32 settled = 8;
+   */
+  settled: number;
+
+  /**
+   * Wall clock of the region at the measurement, later for each of its reports: what is older is no news.
+   *
+   * @generated from field: uint64 measured_unix_ms = 9;
+   */
+  measuredUnixMs: bigint;
 };
 
 /**
