@@ -158,6 +158,9 @@ describe('a worker that stays', () => {
         'meridian.trace.spans.v1',
         (message) => spans.push(...(message.data.spans as unknown as FinishedSpan[])),
       );
+      // What the scheduler of its own region says of the region's load rides on the results.
+      const load = { outstanding: 5, capacity: 2, price: 7, slots: 3, settled: 1, measuredUnixMs: 99n };
+      owner.attachments[0]?.send({ message: { case: 'load', value: load } });
       const id = await place({ model: 'centernet-320' });
       await answered(id);
       const result = owner.result(id);
@@ -166,7 +169,8 @@ describe('a worker that stays', () => {
       expect(result?.inferenceMs).toBeGreaterThan(0);
       expect(result?.decodeMs).toBeGreaterThan(0);
       expect(result?.heldMs).toBeGreaterThanOrEqual((result?.inferenceMs ?? 0) - 1);
-      expect(result?.load).toMatchObject({ capacity: 1 });
+      expect(result?.load).toMatchObject(load);
+      expect(result?.load?.ageMs).toBeGreaterThanOrEqual(0);
       expect(result?.cause).toMatch(/^beijing\.scheduler\./);
       await emptied();
       await until(() => spans.some(({ name }) => name === 'worker.task'));

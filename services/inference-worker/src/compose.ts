@@ -7,6 +7,7 @@ import { Replica } from '@meridian/replica';
 import { createChannel, createClient, loadTls, type TlsFiles } from '@meridian/rpc';
 import type { Component, ServiceComposition, ServiceContext } from '@meridian/runtime';
 import { parseTopology, regionOf, type Topology } from '@meridian/topology';
+import { PacedSlots } from './child/paced-slots.ts';
 import { ChildPool } from './child/pool.ts';
 import { ClaimDesk } from './claims/claim-desk.ts';
 import type { WorkerConfig } from './config.ts';
@@ -73,7 +74,12 @@ interface Doors {
 export function assemble(context: Context, doors: Doors) {
   const { config, clock, random, logger, telemetry } = context;
   const { slots, inFlightPerSlot, prefetchMax, replica: name } = config;
-  const pace = new Pace({ slots, inFlightPerSlot, prefetchMax });
+  const places = Math.max(1, Math.round(regionOf(doors.topology, config.region).capacity));
+  const isPaced = config.paceMs > 0;
+  const pace = new Pace({
+    ...(isPaced ? { slots: places, inFlightPerSlot: 1 } : { slots, inFlightPerSlot }),
+    prefetchMax,
+  });
   const pool = new ChildPool({
     clock,
     random,
@@ -86,7 +92,7 @@ export function assemble(context: Context, doors: Doors) {
     },
   });
   const load = new RegionLoad(clock);
-  const own = () => ({ slots, ...desk.idleClaims });
+  const own = () => ({ slots: isPaced ? places : slots, ...desk.idleClaims });
   const owners = new OwnerPool({ ...doors, region: config.region, worker: name, load, own, clock, random, logger });
   const store = new ModelStore({
     directory: join(config.stateDirectory, 'models'),
@@ -113,7 +119,7 @@ export function assemble(context: Context, doors: Doors) {
     limits: config,
     owners,
     preparation: new ClaimPreparation({ replica: doors.replica, models, requests, clock, recordWaitMs }),
-    slots: pool,
+    slots: isPaced ? new PacedSlots({ slots: pool, clock, places, paceMs: config.paceMs }) : pool,
     credit: source,
     observer: new WorkerObserver({
       spans: new TaskSpans(telemetry.tracer, name),

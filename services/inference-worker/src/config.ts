@@ -13,6 +13,11 @@ export const workerConfig = z.object({
   syncAddress: hostPort(),
   /** Inference processes, one core each. More use more cores, and as many times the memory of the models. */
   slots: count(1, 64).default(1),
+  /**
+   * Above 0 the worker is as slow as the capacity of its region in regions.yaml says: so many pictures at a time, each for at
+   * least so long. For regions that share a machine.
+   */
+  paceMs: durationMs(0, 60_000).default(0),
   /** Pictures given to an inference process at once: one in the model, the others decoding or decoded. */
   inFlightPerSlot: count(1, 8).default(3),
   /** Claims held at most beyond one for each queue. More hide long links, but keep claims from other workers. */
