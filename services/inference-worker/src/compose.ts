@@ -92,7 +92,10 @@ export function assemble(context: Context, doors: Doors) {
     },
   });
   const load = new RegionLoad(clock);
-  const own = () => ({ slots: isPaced ? places : slots, ...desk.idleClaims });
+  const own = () => {
+    const { onTheWay, settled } = desk.idleClaims;
+    return { slots: isPaced ? places : slots, onTheWay, settled: settled + source.acknowledgementsWaiting };
+  };
   const owners = new OwnerPool({ ...doors, region: config.region, worker: name, load, own, clock, random, logger });
   const store = new ModelStore({
     directory: join(config.stateDirectory, 'models'),

@@ -40,7 +40,7 @@ export const schedulerConfig = z.object({
   regionSuspectMs: durationMs(200, 60_000).default(1500),
   /** Silence of a region: what its queue holds is placed elsewhere. */
   regionDownMs: durationMs(500, 600_000).default(5000),
-  /** Five of them are needed to believe that a link has become slower. */
+  /** Six of them are needed to believe that a link has become slower. */
   pingIntervalMs: durationMs(50, 60_000).default(200),
   /** A claim that no worker announced, when nothing else says that it is lost. */
   announceTimeoutMs: durationMs(1000, 24 * HOUR_MS).default(300_000),

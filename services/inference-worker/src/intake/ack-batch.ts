@@ -17,6 +17,10 @@ export class AckBatch {
     this.#clock = clock;
   }
 
+  get size(): number {
+    return this.#waiting.length;
+  }
+
   add(acknowledge: () => void): void {
     this.#waiting.push(acknowledge);
     if (this.#waiting.length >= BATCH_MAX) this.flush();

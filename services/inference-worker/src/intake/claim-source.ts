@@ -104,6 +104,11 @@ export class ClaimSource {
     await Promise.all(this.#pulls);
   }
 
+  /** Claims that are over and not acknowledged yet: the broker still has them. */
+  get acknowledgementsWaiting(): number {
+    return this.#acks.size;
+  }
+
   /** Sends the acknowledgements that wait for company. */
   flush(): void {
     this.#acks.flush();

@@ -3,7 +3,7 @@
  * least of the last few is the link; averaging these smooths what is left. A step is followed at once: up when the last
  * SAMPLES agree on it, down with the first.
  */
-const SAMPLES = 5;
+const SAMPLES = 6;
 const WEIGHT = 0.3;
 /** The least of the last few differs from the estimate by more than this part, and by more than STEP_MIN_MS: a step. */
 const STEP_SHARE = 0.2;
