@@ -20,7 +20,7 @@ const load = { outstanding: 0, capacity: 1, price: 0, workers: 1 };
 describe('choose', () => {
   test('takes the least of round trip, transfer, service, price and weighted wait', () => {
     const views = regionViews();
-    expect(pickFrom(views)).toEqual({ region: 'beijing', costMs: 30 });
+    expect(pickFrom(views)).toMatchObject({ region: 'beijing', costMs: 30 });
     // Two are served by one worker: the third would wait for two, and others behind it.
     views.get('beijing')?.reported({ ...load, outstanding: 2 }, 1);
     expect(pickFrom(views)?.region).toBe('shanghai');
@@ -33,7 +33,7 @@ describe('choose', () => {
   test('the price of a region turns tasks away from it as soon as it outweighs the way', () => {
     const views = regionViews();
     views.get('beijing')?.reported({ ...load, price: 50 }, 1);
-    expect(pickFrom(views)).toEqual({ region: 'beijing', costMs: 80 });
+    expect(pickFrom(views)).toMatchObject({ region: 'beijing', costMs: 80, expectedMs: 30 });
     views.get('beijing')?.reported({ ...load, price: 52 }, 1);
     expect(pickFrom(views)?.region).toBe('shanghai');
     views.get('shanghai')?.reported({ ...load, price: 60 }, 1);
@@ -43,7 +43,7 @@ describe('choose', () => {
   test('what is done there and waits for its owner does not stand in the way', () => {
     const views = regionViews();
     views.get('beijing')?.reported({ ...load, outstanding: 5, settled: 5 }, 1);
-    expect(pickFrom(views)).toEqual({ region: 'beijing', costMs: 30 });
+    expect(pickFrom(views)).toMatchObject({ region: 'beijing', costMs: 30 });
   });
 
   test('only where the rule, the model, the workers, the health, the members and the window allow', () => {
@@ -80,7 +80,7 @@ describe('choose', () => {
     for (let i = 0; i < 40; i++) window.enter('beijing', 'low');
     views.get('beijing')?.reported({ ...load, outstanding: 40, price: 500 }, 1);
     const pick = (priority: 'high' | 'low') => pickFrom(views, aWork({ priority }), { window });
-    expect(pick('high')).toEqual({ region: 'beijing', costMs: 30 });
+    expect(pick('high')).toMatchObject({ region: 'beijing', costMs: 30 });
     expect(pick('low')?.region).toBe('shanghai');
   });
 

@@ -1,4 +1,4 @@
-import { cheapest, costOf, WAIT_WEIGHT } from '@meridian/placement';
+import { cheapest, costOf, expectedWaitMs, WAIT_WEIGHT } from '@meridian/placement';
 import type { Task } from '../tasks/task.ts';
 import { type Decision, EXCLUSIONS, type Exclusion } from './decision.ts';
 import type { RegionView } from './region-view.ts';
@@ -7,6 +7,10 @@ import type { PlacementWindow } from './window.ts';
 export interface Choice {
   readonly region: string;
   readonly costMs: number;
+  /** Until the result, if it is as believed: the cost without price and weight. */
+  readonly expectedMs: number;
+  /** A place is free there, and nothing is scarce. */
+  readonly isUncontended: boolean;
 }
 
 export interface ChoiceLimits {
@@ -33,8 +37,19 @@ export function choose(task: Task, decision: Decision, limits: ChoiceLimits): Ch
   }
   decision.winner = cheapest(beliefs, (i) => decision.exclusions[i] === 0);
   if (decision.winner < 0) decision.winner = lastResort(task, decision);
-  const view = views[decision.winner];
-  return view && { region: view.facts.name, costMs: costOf(beliefs, decision.winner, WAIT_WEIGHT) };
+  return choiceOf(decision);
+}
+
+function choiceOf({ beliefs, views, winner }: Decision): Choice | undefined {
+  const view = views[winner];
+  if (view === undefined) return undefined;
+  const waitMs = expectedWaitMs(beliefs, winner);
+  return {
+    region: view.facts.name,
+    costMs: costOf(beliefs, winner, WAIT_WEIGHT),
+    expectedMs: (beliefs.wayMs[winner] as number) + (beliefs.serviceMs[winner] as number) + waitMs,
+    isUncontended: waitMs === 0 && view.load.price === 0,
+  };
 }
 
 const JUST_FAILED = EXCLUSIONS.indexOf('just-failed');

@@ -53,6 +53,34 @@ describe('a task', () => {
     expect(step(held.task, { kind: 'claim-stored', fence: FENCE }).task.state.kind).toBe('announced');
   });
 
+  test('that is hedged ends by whichever attempt is first; the other is called off', () => {
+    const call = aTask(aWork({ jobId: '' }));
+    const late = step(announced(placed(call)), { kind: 'attempt-lost', fence: FENCE, end: 'hedged' });
+    expect(kinds(late)).toEqual(['attempt-ended', 'enqueue']);
+    const second = fenceOf(1, 2);
+    const both = step(placed(late.task, 'beijing'), {
+      kind: 'announced',
+      fence: second,
+      stream: 's2',
+      worker: 'w2',
+    }).task;
+    const byFirst = step(both, resultOf(FENCE, GOOD));
+    expect(byFirst.effects.filter(({ kind }) => kind === 'cancel-on-worker')).toEqual([
+      { kind: 'cancel-on-worker', stream: 's2' },
+    ]);
+    expect(byFirst.task.state).toMatchObject({ kind: 'ended', ending: { fence: FENCE } });
+    const bySecond = step(both, resultOf(second, GOOD, 's2'));
+    expect(kinds(bySecond)).toEqual(['attempt-ended', 'cancel-on-worker', 'ended', 'acknowledge']);
+    expect(bySecond.effects[1]).toEqual({ kind: 'cancel-on-worker', stream: 's1' });
+    expect(kinds(step(bySecond.task, resultOf(FENCE, GOOD)))).toEqual(['acknowledge', 'drop']);
+    // It failed: that is the second one's to make good.
+    expect(kinds(step(both, resultOf(FENCE, failed(true))))).toEqual(['acknowledge', 'drop']);
+    // It was not pulled before: now it must not run any more.
+    const unpulled = step(placed(call), { kind: 'attempt-lost', fence: FENCE, end: 'hedged' }).task;
+    const announce = step(unpulled, { kind: 'announced', fence: FENCE, stream: 's1', worker: 'w1' });
+    expect(announce.effects).toMatchObject([{ kind: 'refuse', reason: 'stale-fence' }]);
+  });
+
   test('refuses stale fences, other streams, and everything once it is over', () => {
     const again = placed(step(placed(), { kind: 'attempt-lost', fence: FENCE, end: 'no-ack' }).task);
     const announce = (task: Task, fence: number, stream = 's1') =>

@@ -1,5 +1,5 @@
 import { assert } from '@meridian/failure';
-import { end, endingOf, failureOf, finish, isOver, timesOf, unchanged } from './ending.ts';
+import { callOff, end, endingOf, failureOf, finish, isOver, timesOf, unchanged } from './ending.ts';
 import { attemptOf } from './fence.ts';
 import { closeAttempt, giveUp } from './give-up.ts';
 import { type Attempt, type Ending, type Outcome, openAttempt, type PendingAck, type Task } from './task.ts';
@@ -22,13 +22,15 @@ import type {
  *    when it comes from the open attempt.
  * 4. A durable task's result is acknowledged only after `stored`; what comes later is acknowledged and dropped.
  * 5. No attempt starts after the deadline.
- * 6. Loss of workers and regions, and a region that lacks records which the task was placed with, are never the task's
+ * 6. An attempt that is late may be hedged: it is over here, as if it were lost, but its worker goes on, and by 3 whichever
+ *    result comes first ends the task. The ending calls off all that were hedged.
+ * 7. Loss of workers and regions, and a region that lacks records which the task was placed with, are never the task's
  *    fault: they count towards `placementsMax` only.
  */
 export function decide(task: Task, input: TaskInput, nowMs: number, limits: TaskLimits): Decision {
   switch (input.kind) {
     case 'place':
-      return place(task, input.region, input.fence, nowMs, limits);
+      return place(task, input, nowMs, limits);
     case 'claim-stored':
       return claimStored(task, input.fence, nowMs);
     case 'announced':
@@ -58,7 +60,12 @@ export function refusalOf(how: Ending['how']): RefusalReason {
   return how === 'cancelled' || how === 'expired' ? how : 'finished';
 }
 
-function place(task: Task, region: string, fence: number, nowMs: number, limits: TaskLimits): Decision {
+function place(
+  task: Task,
+  { region, fence, expectedMs }: Extract<TaskInput, { kind: 'place' }>,
+  nowMs: number,
+  limits: TaskLimits,
+): Decision {
   const { state } = task;
   assert(state.kind === 'ready', `only a ready task is placed, ${task.taskId} is ${state.kind}`);
   if (nowMs >= task.work.deadlineMs) return expire(task, nowMs, limits);
@@ -69,6 +76,7 @@ function place(task: Task, region: string, fence: number, nowMs: number, limits:
     fence,
     region,
     placedMs: nowMs,
+    ...(expectedMs !== undefined && { expectedMs }),
     ...(state.faultMs !== undefined && { faultMs: state.faultMs }),
     ...(state.after !== undefined && { after: state.after }),
   };
@@ -182,7 +190,7 @@ function cancel(task: Task, nowMs: number, limits: TaskLimits): Decision {
   // The job's record says that it is cancelled; its open tasks need no record of their own.
   return {
     task: { ...closed.task, state: { kind: 'ended', ending } },
-    effects: [...closed.effects, { kind: 'ended', ending }],
+    effects: [...closed.effects, ...callOff(task, ending.fence), { kind: 'ended', ending }],
   };
 }
 

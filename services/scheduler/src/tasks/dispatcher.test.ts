@@ -57,6 +57,47 @@ describe('Dispatcher', () => {
     expect(dispatcher.explain('beijing-other/0', 4)).toEqual([]);
   });
 
+  test('a late call is hedged where a place is free; a job is not, nor anything under load', () => {
+    const { dispatcher, ports, regions } = aDispatcher();
+    const from = stream('beijing');
+    const report = (nowMs: number, outstanding: number) => {
+      for (const view of regions.values()) {
+        view.heard(nowMs);
+        view.reported({ outstanding, capacity: 1, price: 0, workers: 1 }, nowMs);
+      }
+    };
+    const call = (key: string) => aTask(aWork({ key, jobId: '' }));
+    dispatcher.streamStarted(from);
+    for (let i = 0; i < 200; i++) {
+      dispatcher.add([call(`c${i}`)]);
+      dispatcher.round(i);
+      report(i, 0);
+      dispatcher.result(
+        from,
+        { taskId: `c${i}/0`, fence: ports.claims.at(-1)?.attempt.fence ?? 0, outcome: GOOD, times: TIMES },
+        i + 30,
+      );
+    }
+    const before = ports.claims.length;
+    dispatcher.add([call('late'), aTask(aWork({ jobId: 'beijing-job' }))]);
+    dispatcher.round(300);
+    report(300, 2);
+    dispatcher.tick(400);
+    expect(dispatcher.round(400)).toBe(0);
+    report(450, 0);
+    dispatcher.tick(450);
+    expect(dispatcher.round(450)).toBe(1);
+    expect(
+      ports.claims.slice(before).map(({ task, attempt }) => [task.taskId, attempt.number, attempt.region]),
+    ).toEqual([
+      ['late/0', 1, 'beijing'],
+      ['beijing-job/0', 1, 'beijing'],
+      ['late/0', 2, 'shanghai'],
+    ]);
+    dispatcher.tick(1_000);
+    expect(dispatcher.round(1_000)).toBe(0);
+  });
+
   test('a silent region gets nothing new, and after the down time its queue is placed elsewhere', () => {
     const { dispatcher, ports, regions } = aDispatcher(1);
     dispatcher.add(tasksOf(aWork(), 3));

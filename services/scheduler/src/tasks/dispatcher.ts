@@ -6,6 +6,7 @@ import { PlacementWindow } from '../placement/window.ts';
 import { AnnounceOrder } from './announce-order.ts';
 import { decide } from './decide.ts';
 import { fenceOf } from './fence.ts';
+import { Hedging } from './hedging.ts';
 import { type AttemptLimits, lossOf, queueOf } from './lost-attempts.ts';
 import { perform } from './perform.ts';
 import type { DispatchPorts, StreamRef, WorkerResult } from './ports.ts';
@@ -50,6 +51,7 @@ export class Dispatcher {
   readonly #delayed = new Map<string, number>();
   readonly #decision: Decision;
   readonly #decisions: DecisionLog;
+  readonly #hedging = new Hedging();
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -129,6 +131,9 @@ export class Dispatcher {
     }
     if (outcome.kind === 'recognition') view?.processed(task.work.modelDigest, times.decodeMs + times.inferenceMs);
     const origin = { stream: from.id, region: from.region, worker: from.worker };
+    const attempt = openAttempt(task);
+    if (attempt?.number === 1 && task.work.jobId === '' && outcome.kind === 'recognition')
+      this.#hedging.ended(attempt.expectedMs ?? 0, nowMs - attempt.placedMs);
     const roundTripMs = view?.roundTripMs ?? 0;
     this.#apply(task, { kind: 'result', ...rest, ...origin, roundTripMs }, nowMs);
   }
@@ -188,6 +193,10 @@ export class Dispatcher {
       const { regions, attemptLimits } = this.#options;
       const end = lossOf(task, regions.get(region), this.#order, nowMs, attemptLimits);
       if (end !== undefined) this.#lose(task, end, nowMs);
+      else if (this.#isWorthHedging(task, nowMs)) {
+        this.#hedging.spent();
+        this.#lose(task, 'hedged', nowMs);
+      }
     }
     this.#options.ports.wake();
   }
@@ -216,8 +225,19 @@ export class Dispatcher {
     const fence = fenceOf(term, attempt);
     this.#decisions.add(task, this.#decision, { attempt, fence }, nowMs);
     regions.get(choice.region)?.placed(nowMs);
-    this.#apply(task, { kind: 'place', region: choice.region, fence }, nowMs);
+    if (attempt === 1 && task.work.jobId === '') this.#hedging.placed();
+    this.#apply(task, { kind: 'place', region: choice.region, fence, expectedMs: choice.expectedMs }, nowMs);
     return 'placed';
+  }
+
+  /** Only calls, once, and only where a place is free: under load a second attempt would make others late. */
+  #isWorthHedging(task: Task, nowMs: number): boolean {
+    const attempt = openAttempt(task);
+    if (attempt?.number !== 1 || task.work.jobId !== '' || attempt.expectedMs === undefined) return false;
+    if (!this.#hedging.isDue(attempt.expectedMs, nowMs - attempt.placedMs) || this.#queue.total > 0) return false;
+    const again: Task = { ...task, state: { kind: 'ready', after: 'hedged', excludedRegion: attempt.region } };
+    const choice = choose(again, this.#decision, this.#limits(task));
+    return choice !== undefined && choice.region !== attempt.region && choice.isUncontended;
   }
 
   #limits({ work }: Task): ChoiceLimits {

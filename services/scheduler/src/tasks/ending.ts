@@ -25,8 +25,14 @@ export function end(task: Task, ending: Ending, acks: readonly PendingAck[], bef
   const acknowledge = acks.map((ack): TaskEffect => ({ kind: 'acknowledge', ack }));
   return {
     task: { ...task, state: { kind: 'ended', ending } },
-    effects: [...before, { kind: 'ended', ending }, ...acknowledge],
+    effects: [...before, ...callOff(task, ending.fence), { kind: 'ended', ending }, ...acknowledge],
   };
+}
+
+/** Workers that go on with an attempt that was hedged need not any more, but for the one whose result it is. */
+export function callOff({ attempts }: Task, fence: number): TaskEffect[] {
+  const late = attempts.filter((attempt) => attempt.end === 'hedged' && attempt.fence !== fence);
+  return late.flatMap(({ stream }) => (stream === undefined ? [] : [{ kind: 'cancel-on-worker' as const, stream }]));
 }
 
 export function endingOf(task: Task, how: Ending['how'], outcome: Outcome, nowMs: number, from?: ResultInput): Ending {

@@ -38,6 +38,7 @@ export function closeAttempt(task: Task, end: AttemptEnd, nowMs: number, limits:
   const ended: EndedAttempt = { ...attempt, endedMs: nowMs, end };
   const effects: TaskEffect[] = [{ kind: 'attempt-ended', attempt: ended }];
   const workerKnows = end === 'result' || end === 'retryable-failure' || end === 'returned' || end === 'worker-lost';
-  if (attempt.stream !== undefined && !workerKnows) effects.push({ kind: 'cancel-on-worker', stream: attempt.stream });
+  if (attempt.stream !== undefined && !workerKnows && end !== 'hedged')
+    effects.push({ kind: 'cancel-on-worker', stream: attempt.stream });
   return { task: { ...task, attempts: [...task.attempts, ended].slice(-limits.attemptsKeptMax) }, effects };
 }

@@ -38,6 +38,10 @@ export class ReadyQueue {
   };
 
   /** Includes entries that are gone and were not offered yet. */
+  get total(): number {
+    return this.#classes.high.size + this.#classes.normal.size + this.#classes.low.size;
+  }
+
   size(priority: PriorityClassName): number {
     return this.#classes[priority].size;
   }

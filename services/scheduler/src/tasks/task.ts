@@ -50,6 +50,8 @@ export type AttemptEnd =
   | 'no-ack'
   | 'not-announced'
   | 'hung'
+  /** Late: placed elsewhere as well. It may still bring the result. */
+  | 'hedged'
   | 'returned'
   | 'retryable-failure'
   | 'cancelled'
@@ -64,6 +66,8 @@ export interface Attempt {
   readonly placedMs: number;
   /** When the fault was noticed that made this placement necessary; undefined for a first placement. */
   readonly faultMs?: number;
+  /** Until its result, as believed when it was placed. */
+  readonly expectedMs?: number;
   /** How the attempt before ended. */
   readonly after?: AttemptEnd;
   /** PubAck of the claim. */

@@ -2,7 +2,7 @@ import type { Attempt, AttemptEnd, EndedAttempt, Ending, Outcome, PendingAck, Ta
 
 /** What can happen to a task. Fences say which attempt is meant. */
 export type TaskInput =
-  | { readonly kind: 'place'; readonly region: string; readonly fence: number }
+  | { readonly kind: 'place'; readonly region: string; readonly fence: number; readonly expectedMs?: number }
   | { readonly kind: 'claim-stored'; readonly fence: number }
   | {
       readonly kind: 'announced';
@@ -24,7 +24,7 @@ export type TaskInput =
 
 export type LossReason = Extract<
   AttemptEnd,
-  'worker-lost' | 'region-down' | 'no-workers' | 'no-ack' | 'not-announced' | 'hung'
+  'worker-lost' | 'region-down' | 'no-workers' | 'no-ack' | 'not-announced' | 'hung' | 'hedged'
 >;
 
 export interface ResultInput {
