@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { RegionHealth } from '@meridian/contracts/region';
-import { type Door, resultsOf, soon, submit } from '../support/scheduler-door.ts';
+import { type Door, failureOf, resultsOf, soon, submit } from '../support/scheduler-door.ts';
 import { aPicture, type RunningScheduler, SchedulerWorld, until } from '../support/scheduler-world.ts';
 
 /**
@@ -52,6 +52,50 @@ describe('two regions', () => {
     await world.worker('shanghai', 'w2', [beijing, shanghai]);
     const { result } = await door.recognize({ picture: aPicture(1), residency: { zones: ['zone-shanghai'] } }, soon);
     expect(result).toMatchObject({ entryRegion: 'beijing', region: 'shanghai', worker: 'w2' });
+  });
+
+  test('place nothing new in a region that an operator has removed, and say so', async () => {
+    const shanghai = await world.start('shanghai');
+    await world.worker('beijing', 'w1', [beijing]);
+    await world.worker('shanghai', 'w2', [beijing, shanghai]);
+    const regions = await world.regions(beijing);
+    const only = { residency: { regions: ['shanghai'] } };
+    const { result } = await door.recognize({ picture: aPicture(1), ...only }, soon);
+    expect(result?.region).toBe('shanghai');
+    world.removed.add('shanghai');
+    const refused = await failureOf(door.recognize({ picture: aPicture(2), ...only }, { timeoutMs: 500 }));
+    expect(refused.code).toBe('DEADLINE_EXCEEDED');
+    expect((await door.recognize({ picture: aPicture(3) }, soon)).result?.region).toBe('beijing');
+    world.removed.clear();
+    expect((await door.recognize({ picture: aPicture(4), ...only }, soon)).result?.region).toBe('shanghai');
+    const { decisions } = await regions.explainTask({ taskId: result?.taskId ?? '' });
+    expect(decisions).toMatchObject([
+      { attempt: 1, winner: 'shanghai', restricted: true, allowedRegions: ['shanghai'] },
+    ]);
+    expect(decisions[0]?.candidates.map(({ region, exclusion }) => [region, exclusion])).toEqual([
+      ['beijing', 'residency'],
+      ['shanghai', ''],
+    ]);
+    const unknown = await failureOf(regions.explainTask({ taskId: 'beijing-1-1-999' }));
+    expect([unknown.code, unknown.reason]).toEqual(['NOT_FOUND', 'DECISION_NOT_KEPT']);
+  });
+
+  test('learn the load of another region from its workers, newer than what they know, and nothing absurd', async () => {
+    const shanghai = await world.start('shanghai');
+    const far = await world.worker('shanghai', 'w2', [beijing, shanghai]);
+    const regions = await world.regions(beijing);
+    const seen = async () => (await regions.listRegions({})).regions.find(({ name }) => name === 'shanghai');
+    await until(async () => ((await seen())?.workers ?? 0) > 0);
+    const load = { capacity: 1, workers: 1, slots: 1 };
+    far.load = { ...load, outstanding: 77, price: 12, measuredUnixMs: BigInt(Date.now() + 5_000) };
+    await until(async () => (await seen())?.outstanding === 77);
+    expect((await seen())?.price).toBe(12);
+    const beats = far.beats;
+    far.load = { ...load, outstanding: 66, price: 1, measuredUnixMs: BigInt(Date.now() + 4_000) };
+    await until(() => far.beats > beats + 2);
+    far.load = { ...load, outstanding: 66, price: Number.NaN, measuredUnixMs: BigInt(Date.now() + 9_000) };
+    await until(() => far.beats > beats + 5);
+    expect(await seen()).toMatchObject({ outstanding: 77, price: 12 });
   });
 
   test('show the trace of a task, every attempt with its region and end', async () => {

@@ -9,7 +9,7 @@ import { RecognitionService } from '@meridian/contracts/recognition';
 import { RegionService } from '@meridian/contracts/region';
 import { type ReportEvidenceRequestSchema, ReportEvidenceResponseSchema } from '@meridian/contracts/roll';
 import { Emitter, InMemoryBroker, InMemoryBus } from '@meridian/messaging';
-import { type AliasEntry, type Entry, targetIn, tenantKey } from '@meridian/replica';
+import { type AliasEntry, type Entry, encodeMember, memberKey, targetIn, tenantKey } from '@meridian/replica';
 import { type Channel, createChannel, createClient } from '@meridian/rpc';
 import { RpcServer } from '@meridian/rpc/server';
 import { createLogger, Lifecycle, parseConfig, systemClock, systemRandom, type Telemetry } from '@meridian/runtime';
@@ -45,6 +45,8 @@ export class SchedulerWorld {
   readonly schedulers = new Map<RegionName, RunningScheduler>();
   /** What the schedulers' replicas know of aliases; the test changes it. */
   readonly aliases = new Map<string, AliasEntry>();
+  /** Regions that an operator has removed, as the replicas know it; the test changes it. */
+  readonly removed = new Set<RegionName>();
   /** What schedulers told of their tasks with models of rolls, the last one last. */
   readonly reports: MessageInitShape<typeof ReportEvidenceRequestSchema>[] = [];
   readonly #closers: (() => Promise<unknown> | unknown)[] = [];
@@ -178,7 +180,7 @@ export class RunningScheduler {
         return create(ReportEvidenceResponseSchema);
       },
     };
-    const parts = assemble(context, { bus, replica: registry(world.aliases), rolls, topology: topology(), server });
+    const parts = assemble(context, { bus, replica: registry(world), rolls, topology: topology(), server });
     const scheduler = new RunningScheduler(region, { telemetry, bus, ...parts });
     await scheduler.#lifecycle.start();
     return scheduler;
@@ -205,7 +207,15 @@ export class RunningScheduler {
   }
 }
 
-function registry(aliases: ReadonlyMap<string, AliasEntry>) {
+function removalOf(region: string): Entry {
+  const value = encodeMember({ isRemoved: true, generation: 1 });
+  const version = { dot: { actor: ACTOR, counter: 6 }, hlc: { wallMs: 2, logical: 0 }, value, deleted: false };
+  return { key: memberKey(region), versions: [version], context: VersionVector.of([[ACTOR, 6]]) };
+}
+
+function registry({ aliases, removed }: Pick<SchedulerWorld, 'aliases' | 'removed'>) {
+  const removals = new Map(REGIONS.map((region) => [memberKey(region), removalOf(region)]));
+  const isRemoved = (key: string) => [...removed].some((region) => memberKey(region) === key);
   const models = [MODEL, NEXT].map((model, i) => ({
     ...model,
     manifest: { expectedServiceMs: 30 },
@@ -216,7 +226,7 @@ function registry(aliases: ReadonlyMap<string, AliasEntry>) {
   return {
     vector: () => VECTOR,
     hasSeen: (vector: VersionVector) => VECTOR.dominates(vector),
-    get: (key: string) => (key === tenantKey('known') ? TENANT : undefined),
+    get: (key: string) => (isRemoved(key) ? removals.get(key) : key === tenantKey('known') ? TENANT : undefined),
     model: (name: string) => models.find((model) => model.name === (name || MODEL.name)),
     models: () => models,
     aliases: () => [...aliases.values()],

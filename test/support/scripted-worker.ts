@@ -1,5 +1,6 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { PRIORITY_CLASSES, type PriorityClassName, subject, taskConsumer } from '@meridian/contracts';
-import { type AttachResponse, CollectorService } from '@meridian/contracts/collector';
+import { type AttachResponse, CollectorService, type LoadSchema } from '@meridian/contracts/collector';
 import type { Delivery, MessageBus } from '@meridian/messaging';
 import { type Channel, createChannel, createClient, type Duplex, type TlsFiles } from '@meridian/rpc';
 import { systemClock } from '@meridian/runtime';
@@ -51,6 +52,10 @@ export class ScriptedWorker {
   announces = true;
   pulls = true;
   heartbeats = true;
+  /** What it says of its region's load. */
+  load: MessageInitShape<typeof LoadSchema> | undefined;
+  /** Heartbeats sent. */
+  beats = 0;
   /** What it says of each picture. */
   inferenceMs = 3;
   /** Of each class: none waits for another's, as with a real worker's lanes. */
@@ -198,9 +203,12 @@ export class ScriptedWorker {
 
   async #beat(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
+      this.beats++;
       if (this.heartbeats)
         for (const { duplex } of this.#owners.values())
-          duplex.send({ message: { case: 'heartbeat', value: { sequence: 0n } } });
+          duplex.send({
+            message: { case: 'heartbeat', value: { sequence: 0n, ...(this.load && { load: this.load }) } },
+          });
       await systemClock.sleep(HEARTBEAT_MS, this.#stopping.signal).catch(() => undefined);
     }
   }
