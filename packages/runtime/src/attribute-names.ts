@@ -1,6 +1,8 @@
 /** Names of span attributes, metric labels and log fields: the telemetry schema, declared once. */
 export const attributeNames = {
   taskId: 'meridian.task.id',
+  /** Task whose answer another one got. */
+  cachedTaskId: 'meridian.cached.task.id',
   jobId: 'meridian.job.id',
   tenant: 'meridian.tenant',
   priority: 'meridian.priority',

@@ -6,7 +6,9 @@ import type { Replica } from '@meridian/replica';
 import type { RpcClient, RpcServer } from '@meridian/rpc';
 import { attributeNames, type Component, type ServiceContext } from '@meridian/runtime';
 import { linkOf, peersOf, type Topology } from '@meridian/topology';
+import { ResultCache } from './cache/result-cache.ts';
 import type { SchedulerConfig } from './config.ts';
+import { CachedAnswers } from './inbound/cached-answers.ts';
 import { Collector } from './inbound/collector.ts';
 import { Door } from './inbound/door.ts';
 import { JobsHandlers } from './inbound/jobs.ts';
@@ -16,7 +18,7 @@ import { Recognizer } from './inbound/recognizer.ts';
 import { RegionsHandlers } from './inbound/regions.ts';
 import { SubmitJobHandler } from './inbound/submit-job.ts';
 import { JobIndex } from './jobs/job-index.ts';
-import { createMetrics, observeGauges } from './metrics.ts';
+import { createMetrics, type Metrics, observeGauges } from './metrics.ts';
 import { ClaimLeftovers } from './outbound/claim-leftovers.ts';
 import { ClaimPublisher } from './outbound/claim-publisher.ts';
 import { ClaimQueues } from './outbound/claim-queues.ts';
@@ -77,7 +79,11 @@ export function assemble(context: Context, doors: Doors): { components: Componen
     ...{ bus, region, store: telemetry.spanStore },
     peers: peersOf(topology, region).map((peer) => peer.name),
   });
-  const recognizer = new Recognizer({ ...common, owner: { region, replica: name }, calls, tracer, dispatcher });
+  const cached = new CachedAnswers({ cache: parts.cache, metrics: parts.metrics, tracer, clock });
+  const recognizer = new Recognizer({
+    ...{ ...common, owner: { region, replica: name }, calls, tracer, dispatcher, cached },
+    mayCache: (_, allowed) => allowed?.has(region) ?? true,
+  });
   const openTasks = () => owner.dispatcher.openTasks;
   const rejected = (what: string) => parts.metrics.rejectedReports.add(1, { [attributeNames.reason]: what });
   const door = new Door({
@@ -120,7 +126,11 @@ export function assemble(context: Context, doors: Doors): { components: Componen
           }),
         ];
   const queues = new ClaimQueues({ bus, clock, logger, file: join(config.stateDirectory, 'broker-life') });
-  return { components: [archive, queues, owner, probe, ...reporters, retention, parts.evidence, door], door, owner };
+  return {
+    components: [archive, queues, owner, probe, ...reporters, retention, parts.evidence, cached, door],
+    door,
+    owner,
+  };
 }
 
 function catalogueOf(replica: Doors['replica'], region: string) {
@@ -136,6 +146,7 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const basics = { bus, region, clock, random, logger };
   const regions = regionViews(context, topology);
   const metrics = createMetrics(telemetry.meter);
+  const cache = createCache(config, metrics);
   const tracer = new TaskTracer(telemetry.tracer, config.traceSampleRatio);
   const index = new JobIndex(region, { jobsMax: config.jobsMax, tasksMax: config.jobTasksMax });
   const store = new JobStore({ ...basics, replica: config.replica });
@@ -179,7 +190,15 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
     openTasks: () => dispatcher().openTasks,
   });
   const ends = { endings, evidence, retention };
-  return { regions, metrics, tracer, index, store, spool, calls, streams, intake, effects, owner, ...ends };
+  return { regions, metrics, cache, tracer, index, store, spool, calls, streams, intake, effects, owner, ...ends };
+}
+
+function createCache(config: SchedulerConfig, { cacheEvictions }: Metrics): ResultCache | undefined {
+  const { cacheBytes: bytesMax, cacheEntriesMax: entriesMax, cacheTtlMs: ttlMs } = config;
+  if (bytesMax === 0) return undefined;
+  return new ResultCache({ bytesMax, entriesMax, ttlMs }, (why) =>
+    cacheEvictions.add(1, { [attributeNames.reason]: why }),
+  );
 }
 
 function createDispatcher(
@@ -220,7 +239,7 @@ function regionViews({ config, clock }: Context, topology: Topology): ReadonlyMa
 const HEALTH_VALUES = { up: 2, suspect: 1, down: 0 } as const;
 
 function observe({ telemetry }: Context, parts: ReturnType<typeof jobParts>): void {
-  const { owner, regions, index, spool, streams } = parts;
+  const { owner, regions, index, spool, streams, cache } = parts;
   const ofRegions = (value: (name: string, view: RegionView) => number) => () =>
     Object.fromEntries([...regions].map(([name, view]) => [name, value(name, view)]));
   const whenStarted = (value: () => number) => (owner.started ? value() : 0);
@@ -241,5 +260,7 @@ function observe({ telemetry }: Context, parts: ReturnType<typeof jobParts>): vo
     jobs: () => index.size,
     spoolBytes: () => spool.storedBytes,
     streams: () => streams.size,
+    cacheBytes: () => cache?.bytes ?? 0,
+    cacheEntries: () => cache?.size ?? 0,
   });
 }

@@ -54,6 +54,12 @@ export const schedulerConfig = z.object({
   callsMax: count(1, 10_000).default(256),
   /** Bytes of those pictures. */
   callsBytesMax: byteSize(16 * MIB, 64 * GIB).default(512 * MIB),
+  /** Of the result cache: answers of `Recognize` that are given again. 0 turns it off. */
+  cacheBytes: byteSize(0, 16 * GIB).default(64 * MIB),
+  /** Answers in it. */
+  cacheEntriesMax: count(1, 10_000_000).default(100_000),
+  /** An answer is given again for so long after it was there. */
+  cacheTtlMs: durationMs(1, 24 * HOUR_MS).default(10 * 60_000),
   /** Submissions at a time. */
   uploadsMax: count(1, 1000).default(32),
   /** Open tasks of all jobs: about half a kilobyte of memory each. */

@@ -22,6 +22,10 @@ export interface Metrics {
   readonly decisions: Counter;
   /** Bytes of pictures sent to workers, by region. */
   readonly pictureBytes: Counter;
+  /** Calls that asked the result cache, by outcome. */
+  readonly cacheLookups: Counter;
+  /** Answers that left the result cache, by reason. */
+  readonly cacheEvictions: Counter;
 }
 
 export interface Gauges {
@@ -37,6 +41,8 @@ export interface Gauges {
   readonly jobs: () => number;
   readonly spoolBytes: () => number;
   readonly streams: () => number;
+  readonly cacheBytes: () => number;
+  readonly cacheEntries: () => number;
 }
 
 export function createMetrics(meter: Meter): Metrics {
@@ -51,6 +57,8 @@ export function createMetrics(meter: Meter): Metrics {
     rejectedReports: meter.createCounter('meridian.scheduler.reports.rejected'),
     decisions: meter.createCounter('meridian.scheduler.decisions'),
     pictureBytes: meter.createCounter('meridian.scheduler.picture.bytes', { unit: 'By' }),
+    cacheLookups: meter.createCounter('meridian.scheduler.cache.lookups'),
+    cacheEvictions: meter.createCounter('meridian.scheduler.cache.evictions'),
   };
 }
 
@@ -65,6 +73,8 @@ export function observeGauges(meter: Meter, gauges: Gauges): void {
   single('jobs.kept', gauges.jobs);
   single('spool.bytes', gauges.spoolBytes);
   single('workers.attached', gauges.streams);
+  single('cache.bytes', gauges.cacheBytes);
+  single('cache.entries', gauges.cacheEntries);
   labelled('tasks.ready', 'meridian.priority', gauges.ready);
   labelled('tasks.held', 'meridian.target.region', gauges.held);
   labelled('region.health', 'meridian.target.region', gauges.health);

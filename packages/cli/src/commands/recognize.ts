@@ -18,6 +18,8 @@ import { addRequestOptions, type RequestOptions, requestFields } from './request
 interface RecognizeOptions extends RequestOptions {
   readonly timeoutMs: number;
   readonly annotate?: string;
+  /** Commander's name for the absence of `--no-cache`. */
+  readonly cache: boolean;
 }
 
 /** Enough to keep several regions busy; each holds one picture in memory. */
@@ -35,6 +37,7 @@ export function addRecognizeCommand(program: Command, context: CommandContext): 
     .description('recognise pictures at once: objects, scores, boxes, where each ran and where the time went')
     .argument('<files...>', 'JPEG, PNG or WebP files')
     .option('--timeout-ms <n>', 'time for each picture', wholeNumber(1, 3_600_000), 60_000)
+    .option('--no-cache', 'work on the pictures even where the region remembers their answers')
     .option('--annotate <path>', 'write a JPEG with boxes and labels drawn in; a folder for several files');
   addRequestOptions(command).action(async (files: string[]) => {
     const options = optionsOf<RecognizeOptions>(command);
@@ -90,7 +93,8 @@ async function recognizeFile(file: string, run: Run): Promise<Answer> {
   let picture: Buffer | undefined;
   try {
     picture = await readPicture(file);
-    const request = { ...requestFields(run.options), picture, idempotencyKey: randomUUID() };
+    const fields = { ...requestFields(run.options), noCache: !run.options.cache };
+    const request = { ...fields, picture, idempotencyKey: randomUUID() };
     return { file, picture, response: await recognizeOnce(request, run) };
   } catch (error) {
     return { file, picture, failure: withPlace(Failure.from(error), run.region, run.region.scheduler) };

@@ -1,4 +1,4 @@
-import type { Box, RecognizedObject, TaskResult, Timings } from '@meridian/contracts/recognition';
+import type { Box, CachedAnswer, RecognizedObject, TaskResult, Timings } from '@meridian/contracts/recognition';
 import { formatMs, formatPercent } from './quantity.ts';
 import { formatTable } from './table.ts';
 
@@ -10,7 +10,7 @@ const OBJECTS_SHOWN_MAX = 20;
  * it, the attempts, the task's id for `trace`, and where the milliseconds went.
  */
 export function formatRecognition(result: TaskResult): string {
-  return [...outcomeLines(result), routeLine(result), ...timingLines(result.timings)]
+  return [...outcomeLines(result), routeLine(result), ...cacheLines(result.fromCache), ...timingLines(result.timings)]
     .map((line) => `  ${line}`)
     .join('\n');
 }
@@ -52,6 +52,12 @@ function routeLine(result: TaskResult): string {
   const model = result.model === '' ? '' : ` · ${result.model}`;
   const task = result.taskId === '' ? '' : ` · task ${result.taskId}`;
   return `entry ${result.entryRegion}${ran}${worker} · ${attempts}${model}${task}`;
+}
+
+function cacheLines(from: CachedAnswer | undefined): string[] {
+  if (from === undefined) return [];
+  const at = new Date(Number(from.computedUnixMs)).toISOString();
+  return [`cached: answer of task ${from.taskId} at ${at}, state ${from.versionVector}; --no-cache works on it anew`];
 }
 
 function timingLines(timings: Timings | undefined): string[] {

@@ -1,5 +1,5 @@
 import { Failure } from '@meridian/failure';
-import type { ModelEntry, Replica } from '@meridian/replica';
+import { type ModelEntry, type Replica, rollState } from '@meridian/replica';
 
 export type Models = Pick<
   Replica,
@@ -35,11 +35,22 @@ function unknownModel(models: Models, name: string): Failure {
 }
 
 /** @throws Failure UNAVAILABLE / MODEL_NOT_READY when no region that may run it has it loaded. Retryable. */
-export function requireReady(models: Models, model: ModelEntry, allowed: ReadonlySet<string> | undefined): void {
+export function requireReady(
+  models: Models,
+  model: Pick<ModelEntry, 'name' | 'digest'>,
+  allowed: ReadonlySet<string> | undefined,
+): void {
   for (const region of models.readyRegions(model.digest)) if (allowed?.has(region) ?? true) return;
   const where = allowed === undefined ? 'any region' : 'a region that the residency rule allows';
   throw new Failure('UNAVAILABLE', `model ${model.name} is not ready in ${where} yet`, {
     reason: 'MODEL_NOT_READY',
     retryDelayMs: NOT_READY_RETRY_MS,
   });
+}
+
+/** Whether the name is an alias that moves to another version now. */
+export function isRolling(models: Models, name: string): boolean {
+  if (models.model(name) !== undefined) return false;
+  const entry = models.aliases().find(({ roll }) => roll.alias === name);
+  return entry !== undefined && rollState(entry.roll, entry.phases) === 'under-way';
 }

@@ -69,7 +69,7 @@ export class RecognizeHandlers {
         throw new Failure('INVALID_ARGUMENT', `request ${sequence}: empty`, { reason: 'REQUEST_INVALID' });
       const release = await this.#o.calls.admitWhenPossible(request.picture.length, context.signal);
       const answered = this.#answer(request, context, release)
-        .then((result) => void outbox.push({ sequence, result }))
+        .then((result) => void outbox.push({ sequence, result, versionVector: this.#o.vector().toString() }))
         .catch((error: unknown) => outbox.finish(Failure.from(error)));
       unanswered.add(answered);
       void answered.finally(() => unanswered.delete(answered));

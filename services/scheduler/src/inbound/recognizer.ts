@@ -15,10 +15,12 @@ import { expectedServiceMs } from '../owner/job-work.ts';
 import { allowedRegions, type PlacementRegion } from '../placement/rule.ts';
 import type { Dispatcher } from '../tasks/dispatcher.ts';
 import { newTask, newWork, type Task } from '../tasks/task.ts';
+import type { CachedAnswers, CacheUse } from './cached-answers.ts';
 import { causesOf } from './call-cause.ts';
-import { type Models, modelOf, requireReady } from './model-choice.ts';
+import { isRolling, type Models, modelOf, requireReady } from './model-choice.ts';
 import { requiredRecords } from './required-records.ts';
 import { tenantOf } from './tenant.ts';
+import { deadlinePassed, within } from './waiting.ts';
 
 export interface RecognizerOptions {
   readonly owner: OwnerName;
@@ -29,13 +31,22 @@ export interface RecognizerOptions {
   readonly clock: Clock;
   readonly vector: () => VersionVector;
   readonly dispatcher: () => Dispatcher;
+  readonly cached: CachedAnswers;
+  /** Whether this region may keep, and give again, answers to this tenant's calls with this residency rule. */
+  readonly mayCache: (tenant: string, allowedRegions: ReadonlySet<string> | undefined) => boolean;
 }
 
 export type Answer = MessageInitShape<typeof TaskResultSchema>;
 
-interface KeyedContext extends Pick<CallContext, 'traceContext' | 'signal'> {
+/** A call that was checked: its task, should one be needed. */
+interface Call {
+  readonly task: Task;
+  readonly picture: Uint8Array;
+  readonly traceContext: CallContext['traceContext'];
   readonly deadlineMs: number;
-  readonly key: string;
+  readonly cacheUse: CacheUse;
+  /** What was seen of the shared state when the model was chosen. */
+  readonly seen: VersionVector;
 }
 
 /** A call whose caller named no deadline. */
@@ -50,6 +61,8 @@ const ANSWERS_MAX = 4096;
  *
  * 1. What can be refused without work is refused before any.
  * 2. A call with an idempotency key runs once, whoever waits for it; one without ends when its caller leaves.
+ * 3. The model's version is chosen anew for each call that runs, from what the region has seen; only then is a remembered
+ *    answer of that version looked for.
  */
 export class Recognizer {
   readonly #o: RecognizerOptions;
@@ -63,15 +76,14 @@ export class Recognizer {
   /** @param release gives the caller's slot back; called once, when the work is over. */
   recognize(request: RecognizeRequest, context: CallContext, release: () => void): Promise<Answer> {
     try {
-      const { task, deadlineMs } = this.#taskOf(request, context);
+      const call = this.#callOf(request, context);
       const key = request.idempotencyKey;
-      if (key === '') return this.#run(task, request.picture, context, context.signal).finally(release);
+      if (key === '') return this.#run(call, context.signal).finally(release);
       if (Buffer.byteLength(key) > KEY_BYTES_MAX)
         throw new Failure('INVALID_ARGUMENT', `idempotency_key: at most ${KEY_BYTES_MAX} bytes`, {
           reason: 'KEY_INVALID',
         });
-      const { traceContext, signal } = context;
-      return this.#once(task, request, { traceContext, signal, deadlineMs, key }, release);
+      return this.#once(call, request, context.signal, release);
     } catch (error) {
       release();
       return Promise.reject(error);
@@ -79,24 +91,24 @@ export class Recognizer {
   }
 
   /** The one that runs holds its slot until the work is over; the others hold theirs while they wait. */
-  #once(task: Task, request: RecognizeRequest, context: KeyedContext, release: () => void): Promise<Answer> {
+  #once(call: Call, request: RecognizeRequest, signal: AbortSignal, release: () => void): Promise<Answer> {
     const { clock } = this.#o;
     let runs = false;
     const run = () => {
       runs = true;
-      return this.#run(task, request.picture, context, undefined).finally(release);
+      return this.#run(call, undefined).finally(release);
     };
     const answer = this.#answers.once(
-      `${task.work.tenant}\n${context.key}`,
-      fingerprint(request.model, task),
+      `${call.task.work.tenant}\n${request.idempotencyKey}`,
+      fingerprint(request.model, call.task),
       clock.nowMs(),
       run,
     );
-    const waited = within(answer, context.deadlineMs, clock, context.signal);
+    const waited = within(answer, { deadlineMs: call.deadlineMs, signal }, clock);
     return runs ? waited : waited.finally(release);
   }
 
-  #taskOf(request: RecognizeRequest, context: CallContext): { task: Task; deadlineMs: number } {
+  #callOf(request: RecognizeRequest, context: CallContext): Call {
     const { models, regions, clock, owner, dispatcher } = this.#o;
     checkPicture(request.picture);
     const tenant = tenantOf(request.tenant);
@@ -105,7 +117,7 @@ export class Recognizer {
       throw new Failure('INVALID_ARGUMENT', 'priority: not a priority class', { reason: 'PRIORITY_INVALID' });
     const allowed = allowedRegions(request.residency, regions);
     const model = modelOf(models, request.model, owner.region);
-    requireReady(models, model, allowed);
+    const seen = this.#o.vector();
     const nowMs = clock.nowMs();
     const deadlineMs = context.deadlineMs ?? nowMs + DEADLINE_MS;
     if (deadlineMs <= nowMs) throw deadlinePassed();
@@ -118,7 +130,7 @@ export class Recognizer {
       model: model.name,
       modelDigest: model.digest,
       requires: requiredRecords(models, model, tenant),
-      causes: causesOf(context, this.#o.vector()),
+      causes: causesOf(context, seen),
       allowedRegions: allowed,
       acceptedMs: nowMs,
       deadlineMs,
@@ -126,21 +138,29 @@ export class Recognizer {
     });
     const pictureDigest = hash('sha256', request.picture, 'buffer');
     const picture = { taskId, index: 0, pictureName: '', pictureDigest, pictureBytes: request.picture.length };
-    return { task: newTask(work, picture), deadlineMs };
+    const cacheUse = this.#cacheUse(request, tenant, allowed);
+    const { traceContext } = context;
+    return { task: newTask(work, picture), picture: request.picture, traceContext, deadlineMs, cacheUse, seen };
   }
 
-  async #run(
-    task: Task,
-    picture: Uint8Array,
-    context: Pick<CallContext, 'traceContext'>,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer> {
-    const { calls, tracer, clock, dispatcher, owner } = this.#o;
-    const { taskId } = task;
+  /** While a roll of the alias is under way its gate judges the model by tasks, which an answer from memory is not. */
+  #cacheUse(request: RecognizeRequest, tenant: string, allowed: ReadonlySet<string> | undefined): CacheUse {
+    if (request.noCache || !this.#o.mayCache(tenant, allowed)) return 'none';
+    return isRolling(this.#o.models, request.model) ? 'store' : 'full';
+  }
+
+  #run(call: Call, signal: AbortSignal | undefined): Promise<Answer> {
+    return this.#o.cached.answer({ ...call, signal }, () => this.#compute(call, signal));
+  }
+
+  async #compute({ task, picture, traceContext }: Call, signal: AbortSignal | undefined): Promise<Answer> {
+    const { models, calls, tracer, clock, dispatcher, owner } = this.#o;
+    const { taskId, work } = task;
+    requireReady(models, { name: work.model, digest: work.modelDigest }, work.allowedRegions);
     if (signal?.aborted) throw Failure.from(signal.reason);
     const cancel = () => dispatcher().cancel(taskId, clock.nowMs());
     signal?.addEventListener('abort', cancel, { once: true });
-    tracer.beginCall(taskId, context.traceContext);
+    tracer.beginCall(taskId, traceContext);
     const ended = calls.open(taskId, picture);
     dispatcher().add([task]);
     const { task: last, ending } = await ended;
@@ -157,21 +177,4 @@ export class Recognizer {
 function fingerprint(model: string, { work, pictureDigest }: Task): string {
   const allowed = work.allowedRegions === undefined ? '*' : [...work.allowedRegions].sort().join();
   return `${work.priority} ${JSON.stringify(model)} ${allowed} ${Buffer.from(pictureDigest).toString('base64')}`;
-}
-
-/** A shared answer, for one of those who wait for it. */
-function within<T>(answer: Promise<T>, deadlineMs: number, clock: Clock, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(Failure.from(signal.reason));
-    const timer = clock.setTimer(deadlineMs - clock.nowMs(), () => reject(deadlinePassed()));
-    signal.addEventListener('abort', leave, { once: true });
-    answer.then(resolve, reject).finally(() => {
-      timer.cancel();
-      signal.removeEventListener('abort', leave);
-    });
-  });
-}
-
-function deadlinePassed(): Failure {
-  return new Failure('DEADLINE_EXCEEDED', 'the deadline passed before a result was there');
 }

@@ -93,6 +93,16 @@ export class TaskTracer {
     span.end(nowMs);
   }
 
+  /** A call that got the answer of another task, and so ends without an attempt. */
+  cachedTask(task: Task, context: Context, cachedTaskId: string, nowMs: number): void {
+    const attributes = {
+      ...identity(task),
+      [attributeNames.outcome]: 'cached',
+      [attributeNames.cachedTaskId]: cachedTaskId,
+    };
+    this.#tracer.startSpan('task', { startTime: task.work.acceptedMs, attributes }, context).end(nowMs);
+  }
+
   #contextOf(task: Task): Context {
     const context = this.#calls.get(task.taskId);
     if (context !== undefined) return context;

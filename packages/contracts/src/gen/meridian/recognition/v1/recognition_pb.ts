@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/recognition/v1/recognition.proto.
  */
 export const file_meridian_recognition_v1_recognition: GenFile = /*@__PURE__*/
-  fileDesc("CiltZXJpZGlhbi9yZWNvZ25pdGlvbi92MS9yZWNvZ25pdGlvbi5wcm90bxIXbWVyaWRpYW4ucmVjb2duaXRpb24udjEiNQoDQm94EgoKAngwGAEgASgCEgoKAnkwGAIgASgCEgoKAngxGAMgASgCEgoKAnkxGAQgASgCIiAKCEtleXBvaW50EgkKAXgYASABKAISCQoBeRgCIAEoAiK0AQoQUmVjb2duaXplZE9iamVjdBINCgVsYWJlbBgBIAEoCRITCgtjbGFzc19pbmRleBgCIAEoDRINCgVzY29yZRgDIAEoAhIpCgNib3gYBCABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Cb3gSDAoEdGV4dBgFIAEoCRI0CglrZXlwb2ludHMYBiADKAsyIS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5LZXlwb2ludCJoCgtSZWNvZ25pdGlvbhINCgV3aWR0aBgBIAEoDRIOCgZoZWlnaHQYAiABKA0SOgoHb2JqZWN0cxgDIAMoCzIpLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlY29nbml6ZWRPYmplY3QifgoHVGltaW5ncxIQCghxdWV1ZV9tcxgBIAEoARITCgt0cmFuc2Zlcl9tcxgCIAEoARIRCglkZWNvZGVfbXMYAyABKAESFAoMaW5mZXJlbmNlX21zGAQgASgBEhEKCXJldHVybl9tcxgFIAEoARIQCgh0b3RhbF9tcxgGIAEoASJNCglUYXNrRXJyb3ISDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIRCglyZXRyeWFibGUYBCABKAgihwMKClRhc2tSZXN1bHQSDwoHdGFza19pZBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDQoFaW5kZXgYAyABKA0SFAoMcGljdHVyZV9uYW1lGAQgASgJEhYKDnBpY3R1cmVfZGlnZXN0GAUgASgMEjsKC3JlY29nbml0aW9uGAYgASgLMiQubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXRpb25IABIzCgVlcnJvchgHIAEoCzIiLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tFcnJvckgAEg0KBW1vZGVsGAggASgJEhQKDG1vZGVsX2RpZ2VzdBgJIAEoCRIUCgxlbnRyeV9yZWdpb24YCiABKAkSDgoGcmVnaW9uGAsgASgJEg4KBndvcmtlchgMIAEoCRIQCghhdHRlbXB0cxgNIAEoDRIxCgd0aW1pbmdzGA4gASgLMiAubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGltaW5nc0IJCgdvdXRjb21lIi8KDVJlc2lkZW5jeVJ1bGUSDwoHcmVnaW9ucxgBIAMoCRINCgV6b25lcxgCIAMoCSLoAQoQUmVjb2duaXplUmVxdWVzdBIOCgZ0ZW5hbnQYASABKAkSOAoIcHJpb3JpdHkYAiABKA4yJi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Qcmlvcml0eUNsYXNzEg0KBW1vZGVsGAMgASgJEg8KB3BpY3R1cmUYBCABKAwSFwoPaWRlbXBvdGVuY3lfa2V5GAUgASgJEjkKCXJlc2lkZW5jeRgGIAEoCzImLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlc2lkZW5jeVJ1bGUSFgoOdmVyc2lvbl92ZWN0b3IYByABKAkiYAoRUmVjb2duaXplUmVzcG9uc2USMwoGcmVzdWx0GAEgASgLMiMubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGFza1Jlc3VsdBIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCSJmChZSZWNvZ25pemVTdHJlYW1SZXF1ZXN0EhAKCHNlcXVlbmNlGAEgASgEEjoKB3JlcXVlc3QYAiABKAsyKS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZWNvZ25pemVSZXF1ZXN0ImAKF1JlY29nbml6ZVN0cmVhbVJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEEjMKBnJlc3VsdBgCIAEoCzIjLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tSZXN1bHQiPgoKUGljdHVyZVJlZhIOCgZkaWdlc3QYASABKAwSEgoKc2l6ZV9ieXRlcxgCIAEoDRIMCgRuYW1lGAMgASgJIokCCglKb2JIZWFkZXISDgoGdGVuYW50GAEgASgJEjgKCHByaW9yaXR5GAIgASgOMiYubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUHJpb3JpdHlDbGFzcxINCgVtb2RlbBgDIAEoCRIXCg9pZGVtcG90ZW5jeV9rZXkYBCABKAkSOQoJcmVzaWRlbmN5GAUgASgLMiYubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVzaWRlbmN5UnVsZRIYChBkZWFkbGluZV91bml4X21zGAYgASgEEjUKCHBpY3R1cmVzGAcgAygLMiMubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUGljdHVyZVJlZiIeCgxQaWN0dXJlU3RhcnQSDgoGZGlnZXN0GAEgASgMIpsBChBTdWJtaXRKb2JSZXF1ZXN0EjQKBmhlYWRlchgBIAEoCzIiLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYkhlYWRlckgAEjgKB3BpY3R1cmUYAiABKAsyJS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5QaWN0dXJlU3RhcnRIABIPCgVjaHVuaxgDIAEoDEgAQgYKBHBhcnQiSwoRU3VibWl0Sm9iUmVzcG9uc2USDgoGam9iX2lkGAEgASgJEhAKCGFjY2VwdGVkGAIgASgIEhQKDGhlbGRfZGlnZXN0cxgDIAMoDCKyAgoDSm9iEg4KBmpvYl9pZBgBIAEoCRIOCgZ0ZW5hbnQYAiABKAkSOAoIcHJpb3JpdHkYAyABKA4yJi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Qcmlvcml0eUNsYXNzEg0KBW1vZGVsGAQgASgJEhQKDG1vZGVsX2RpZ2VzdBgFIAEoCRIwCgVzdGF0ZRgGIAEoDjIhLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYlN0YXRlEg0KBXRhc2tzGAcgASgNEhEKCXN1Y2NlZWRlZBgIIAEoDRIOCgZmYWlsZWQYCSABKA0SGAoQYWNjZXB0ZWRfdW5peF9tcxgKIAEoBBIYChBmaW5pc2hlZF91bml4X21zGAsgASgEEhQKDGVudHJ5X3JlZ2lvbhgMIAEoCSIvCg1HZXRKb2JSZXF1ZXN0Eg4KBnRlbmFudBgBIAEoCRIOCgZqb2JfaWQYAiABKAkiOwoOR2V0Sm9iUmVzcG9uc2USKQoDam9iGAEgASgLMhwubWVyaWRpYW4ucmVjb2duaXRpb24udjEuSm9iIjAKD0xpc3RKb2JzUmVxdWVzdBIOCgZ0ZW5hbnQYASABKAkSDQoFbGltaXQYAiABKA0iPgoQTGlzdEpvYnNSZXNwb25zZRIqCgRqb2JzGAEgAygLMhwubWVyaWRpYW4ucmVjb2duaXRpb24udjEuSm9iIkEKD1dhdGNoSm9iUmVxdWVzdBIOCgZ0ZW5hbnQYASABKAkSDgoGam9iX2lkGAIgASgJEg4KBmN1cnNvchgDIAEoBCKQAQoQV2F0Y2hKb2JSZXNwb25zZRIOCgZjdXJzb3IYASABKAQSNQoGcmVzdWx0GAIgASgLMiMubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGFza1Jlc3VsdEgAEisKA2pvYhgDIAEoCzIcLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYkgAQggKBnVwZGF0ZSIyChBDYW5jZWxKb2JSZXF1ZXN0Eg4KBnRlbmFudBgBIAEoCRIOCgZqb2JfaWQYAiABKAkiPgoRQ2FuY2VsSm9iUmVzcG9uc2USKQoDam9iGAEgASgLMhwubWVyaWRpYW4ucmVjb2duaXRpb24udjEuSm9iKnsKDVByaW9yaXR5Q2xhc3MSHgoaUFJJT1JJVFlfQ0xBU1NfVU5TUEVDSUZJRUQQABIXChNQUklPUklUWV9DTEFTU19ISUdIEAESGQoVUFJJT1JJVFlfQ0xBU1NfTk9STUFMEAISFgoSUFJJT1JJVFlfQ0xBU1NfTE9XEAMqbQoISm9iU3RhdGUSGQoVSk9CX1NUQVRFX1VOU1BFQ0lGSUVEEAASFQoRSk9CX1NUQVRFX1JVTk5JTkcQARIWChJKT0JfU1RBVEVfRklOSVNIRUQQAhIXChNKT0JfU1RBVEVfQ0FOQ0VMTEVEEAMy2wUKElJlY29nbml0aW9uU2VydmljZRJiCglSZWNvZ25pemUSKS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZWNvZ25pemVSZXF1ZXN0GioubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXplUmVzcG9uc2USeAoPUmVjb2duaXplU3RyZWFtEi8ubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXplU3RyZWFtUmVxdWVzdBowLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlY29nbml6ZVN0cmVhbVJlc3BvbnNlKAEwARJkCglTdWJtaXRKb2ISKS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5TdWJtaXRKb2JSZXF1ZXN0GioubWVyaWRpYW4ucmVjb2duaXRpb24udjEuU3VibWl0Sm9iUmVzcG9uc2UoARJZCgZHZXRKb2ISJi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5HZXRKb2JSZXF1ZXN0GicubWVyaWRpYW4ucmVjb2duaXRpb24udjEuR2V0Sm9iUmVzcG9uc2USXwoITGlzdEpvYnMSKC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5MaXN0Sm9ic1JlcXVlc3QaKS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5MaXN0Sm9ic1Jlc3BvbnNlEmEKCFdhdGNoSm9iEigubWVyaWRpYW4ucmVjb2duaXRpb24udjEuV2F0Y2hKb2JSZXF1ZXN0GikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuV2F0Y2hKb2JSZXNwb25zZTABEmIKCUNhbmNlbEpvYhIpLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkNhbmNlbEpvYlJlcXVlc3QaKi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5DYW5jZWxKb2JSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("CiltZXJpZGlhbi9yZWNvZ25pdGlvbi92MS9yZWNvZ25pdGlvbi5wcm90bxIXbWVyaWRpYW4ucmVjb2duaXRpb24udjEiNQoDQm94EgoKAngwGAEgASgCEgoKAnkwGAIgASgCEgoKAngxGAMgASgCEgoKAnkxGAQgASgCIiAKCEtleXBvaW50EgkKAXgYASABKAISCQoBeRgCIAEoAiK0AQoQUmVjb2duaXplZE9iamVjdBINCgVsYWJlbBgBIAEoCRITCgtjbGFzc19pbmRleBgCIAEoDRINCgVzY29yZRgDIAEoAhIpCgNib3gYBCABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Cb3gSDAoEdGV4dBgFIAEoCRI0CglrZXlwb2ludHMYBiADKAsyIS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5LZXlwb2ludCJoCgtSZWNvZ25pdGlvbhINCgV3aWR0aBgBIAEoDRIOCgZoZWlnaHQYAiABKA0SOgoHb2JqZWN0cxgDIAMoCzIpLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlY29nbml6ZWRPYmplY3QifgoHVGltaW5ncxIQCghxdWV1ZV9tcxgBIAEoARITCgt0cmFuc2Zlcl9tcxgCIAEoARIRCglkZWNvZGVfbXMYAyABKAESFAoMaW5mZXJlbmNlX21zGAQgASgBEhEKCXJldHVybl9tcxgFIAEoARIQCgh0b3RhbF9tcxgGIAEoASJNCglUYXNrRXJyb3ISDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIRCglyZXRyeWFibGUYBCABKAgiUQoMQ2FjaGVkQW5zd2VyEg8KB3Rhc2tfaWQYASABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSGAoQY29tcHV0ZWRfdW5peF9tcxgDIAEoBCLCAwoKVGFza1Jlc3VsdBIPCgd0YXNrX2lkGAEgASgJEg4KBmpvYl9pZBgCIAEoCRINCgVpbmRleBgDIAEoDRIUCgxwaWN0dXJlX25hbWUYBCABKAkSFgoOcGljdHVyZV9kaWdlc3QYBSABKAwSOwoLcmVjb2duaXRpb24YBiABKAsyJC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZWNvZ25pdGlvbkgAEjMKBWVycm9yGAcgASgLMiIubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGFza0Vycm9ySAASDQoFbW9kZWwYCCABKAkSFAoMbW9kZWxfZGlnZXN0GAkgASgJEhQKDGVudHJ5X3JlZ2lvbhgKIAEoCRIOCgZyZWdpb24YCyABKAkSDgoGd29ya2VyGAwgASgJEhAKCGF0dGVtcHRzGA0gASgNEjEKB3RpbWluZ3MYDiABKAsyIC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5UaW1pbmdzEjkKCmZyb21fY2FjaGUYDyABKAsyJS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5DYWNoZWRBbnN3ZXJCCQoHb3V0Y29tZSIvCg1SZXNpZGVuY3lSdWxlEg8KB3JlZ2lvbnMYASADKAkSDQoFem9uZXMYAiADKAki+gEKEFJlY29nbml6ZVJlcXVlc3QSDgoGdGVuYW50GAEgASgJEjgKCHByaW9yaXR5GAIgASgOMiYubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUHJpb3JpdHlDbGFzcxINCgVtb2RlbBgDIAEoCRIPCgdwaWN0dXJlGAQgASgMEhcKD2lkZW1wb3RlbmN5X2tleRgFIAEoCRI5CglyZXNpZGVuY3kYBiABKAsyJi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZXNpZGVuY3lSdWxlEhYKDnZlcnNpb25fdmVjdG9yGAcgASgJEhAKCG5vX2NhY2hlGAggASgIImAKEVJlY29nbml6ZVJlc3BvbnNlEjMKBnJlc3VsdBgBIAEoCzIjLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tSZXN1bHQSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkiZgoWUmVjb2duaXplU3RyZWFtUmVxdWVzdBIQCghzZXF1ZW5jZRgBIAEoBBI6CgdyZXF1ZXN0GAIgASgLMikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXplUmVxdWVzdCJ4ChdSZWNvZ25pemVTdHJlYW1SZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBBIzCgZyZXN1bHQYAiABKAsyIy5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5UYXNrUmVzdWx0EhYKDnZlcnNpb25fdmVjdG9yGAMgASgJIj4KClBpY3R1cmVSZWYSDgoGZGlnZXN0GAEgASgMEhIKCnNpemVfYnl0ZXMYAiABKA0SDAoEbmFtZRgDIAEoCSKJAgoJSm9iSGVhZGVyEg4KBnRlbmFudBgBIAEoCRI4Cghwcmlvcml0eRgCIAEoDjImLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlByaW9yaXR5Q2xhc3MSDQoFbW9kZWwYAyABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJEjkKCXJlc2lkZW5jeRgFIAEoCzImLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlc2lkZW5jeVJ1bGUSGAoQZGVhZGxpbmVfdW5peF9tcxgGIAEoBBI1CghwaWN0dXJlcxgHIAMoCzIjLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlBpY3R1cmVSZWYiHgoMUGljdHVyZVN0YXJ0Eg4KBmRpZ2VzdBgBIAEoDCKbAQoQU3VibWl0Sm9iUmVxdWVzdBI0CgZoZWFkZXIYASABKAsyIi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2JIZWFkZXJIABI4CgdwaWN0dXJlGAIgASgLMiUubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUGljdHVyZVN0YXJ0SAASDwoFY2h1bmsYAyABKAxIAEIGCgRwYXJ0IksKEVN1Ym1pdEpvYlJlc3BvbnNlEg4KBmpvYl9pZBgBIAEoCRIQCghhY2NlcHRlZBgCIAEoCBIUCgxoZWxkX2RpZ2VzdHMYAyADKAwisgIKA0pvYhIOCgZqb2JfaWQYASABKAkSDgoGdGVuYW50GAIgASgJEjgKCHByaW9yaXR5GAMgASgOMiYubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUHJpb3JpdHlDbGFzcxINCgVtb2RlbBgEIAEoCRIUCgxtb2RlbF9kaWdlc3QYBSABKAkSMAoFc3RhdGUYBiABKA4yIS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2JTdGF0ZRINCgV0YXNrcxgHIAEoDRIRCglzdWNjZWVkZWQYCCABKA0SDgoGZmFpbGVkGAkgASgNEhgKEGFjY2VwdGVkX3VuaXhfbXMYCiABKAQSGAoQZmluaXNoZWRfdW5peF9tcxgLIAEoBBIUCgxlbnRyeV9yZWdpb24YDCABKAkiLwoNR2V0Sm9iUmVxdWVzdBIOCgZ0ZW5hbnQYASABKAkSDgoGam9iX2lkGAIgASgJIjsKDkdldEpvYlJlc3BvbnNlEikKA2pvYhgBIAEoCzIcLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYiIwCg9MaXN0Sm9ic1JlcXVlc3QSDgoGdGVuYW50GAEgASgJEg0KBWxpbWl0GAIgASgNIj4KEExpc3RKb2JzUmVzcG9uc2USKgoEam9icxgBIAMoCzIcLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYiJBCg9XYXRjaEpvYlJlcXVlc3QSDgoGdGVuYW50GAEgASgJEg4KBmpvYl9pZBgCIAEoCRIOCgZjdXJzb3IYAyABKAQikAEKEFdhdGNoSm9iUmVzcG9uc2USDgoGY3Vyc29yGAEgASgEEjUKBnJlc3VsdBgCIAEoCzIjLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tSZXN1bHRIABIrCgNqb2IYAyABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2JIAEIICgZ1cGRhdGUiMgoQQ2FuY2VsSm9iUmVxdWVzdBIOCgZ0ZW5hbnQYASABKAkSDgoGam9iX2lkGAIgASgJIj4KEUNhbmNlbEpvYlJlc3BvbnNlEikKA2pvYhgBIAEoCzIcLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYip7Cg1Qcmlvcml0eUNsYXNzEh4KGlBSSU9SSVRZX0NMQVNTX1VOU1BFQ0lGSUVEEAASFwoTUFJJT1JJVFlfQ0xBU1NfSElHSBABEhkKFVBSSU9SSVRZX0NMQVNTX05PUk1BTBACEhYKElBSSU9SSVRZX0NMQVNTX0xPVxADKm0KCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUpPQl9TVEFURV9SVU5OSU5HEAESFgoSSk9CX1NUQVRFX0ZJTklTSEVEEAISFwoTSk9CX1NUQVRFX0NBTkNFTExFRBADMtsFChJSZWNvZ25pdGlvblNlcnZpY2USYgoJUmVjb2duaXplEikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXplUmVxdWVzdBoqLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlY29nbml6ZVJlc3BvbnNlEngKD1JlY29nbml6ZVN0cmVhbRIvLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlY29nbml6ZVN0cmVhbVJlcXVlc3QaMC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZWNvZ25pemVTdHJlYW1SZXNwb25zZSgBMAESZAoJU3VibWl0Sm9iEikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuU3VibWl0Sm9iUmVxdWVzdBoqLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlN1Ym1pdEpvYlJlc3BvbnNlKAESWQoGR2V0Sm9iEiYubWVyaWRpYW4ucmVjb2duaXRpb24udjEuR2V0Sm9iUmVxdWVzdBonLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkdldEpvYlJlc3BvbnNlEl8KCExpc3RKb2JzEigubWVyaWRpYW4ucmVjb2duaXRpb24udjEuTGlzdEpvYnNSZXF1ZXN0GikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuTGlzdEpvYnNSZXNwb25zZRJhCghXYXRjaEpvYhIoLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLldhdGNoSm9iUmVxdWVzdBopLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLldhdGNoSm9iUmVzcG9uc2UwARJiCglDYW5jZWxKb2ISKS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5DYW5jZWxKb2JSZXF1ZXN0GioubWVyaWRpYW4ucmVjb2duaXRpb24udjEuQ2FuY2VsSm9iUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * Corners as fractions of the upright picture: 0,0 is top left, 1,1 bottom right.
@@ -234,6 +234,42 @@ export const TaskErrorSchema: GenMessage<TaskError> = /*@__PURE__*/
   messageDesc(file_meridian_recognition_v1_recognition, 5);
 
 /**
+ * Says that no work was done for an answer: it is that of an earlier task, or of one that ran at the same time, of the same
+ * tenant with the same picture and the same version of the model (`TaskResult.model_digest`).
+ *
+ * @generated from message meridian.recognition.v1.CachedAnswer
+ */
+export type CachedAnswer = Message<"meridian.recognition.v1.CachedAnswer"> & {
+  /**
+   * The task that was run. Region, worker and attempts of the result are of it, the timings are of this call.
+   *
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * What the region had seen of the shared state when that task was accepted.
+   *
+   * @generated from field: string version_vector = 2;
+   */
+  versionVector: string;
+
+  /**
+   * When its result was there, by the region's clock.
+   *
+   * @generated from field: uint64 computed_unix_ms = 3;
+   */
+  computedUnixMs: bigint;
+};
+
+/**
+ * Describes the message meridian.recognition.v1.CachedAnswer.
+ * Use `create(CachedAnswerSchema)` to create a new message.
+ */
+export const CachedAnswerSchema: GenMessage<CachedAnswer> = /*@__PURE__*/
+  messageDesc(file_meridian_recognition_v1_recognition, 6);
+
+/**
  * @generated from message meridian.recognition.v1.TaskResult
  */
 export type TaskResult = Message<"meridian.recognition.v1.TaskResult"> & {
@@ -323,6 +359,13 @@ export type TaskResult = Message<"meridian.recognition.v1.TaskResult"> & {
    * @generated from field: meridian.recognition.v1.Timings timings = 14;
    */
   timings?: Timings | undefined;
+
+  /**
+   * Absent when the picture was worked on for this answer.
+   *
+   * @generated from field: meridian.recognition.v1.CachedAnswer from_cache = 15;
+   */
+  fromCache?: CachedAnswer | undefined;
 };
 
 /**
@@ -330,7 +373,7 @@ export type TaskResult = Message<"meridian.recognition.v1.TaskResult"> & {
  * Use `create(TaskResultSchema)` to create a new message.
  */
 export const TaskResultSchema: GenMessage<TaskResult> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 6);
+  messageDesc(file_meridian_recognition_v1_recognition, 7);
 
 /**
  * Where the work may run: in these regions, and in the regions of these zones. Empty: anywhere.
@@ -358,7 +401,7 @@ export type ResidencyRule = Message<"meridian.recognition.v1.ResidencyRule"> & {
  * Use `create(ResidencyRuleSchema)` to create a new message.
  */
 export const ResidencyRuleSchema: GenMessage<ResidencyRule> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 7);
+  messageDesc(file_meridian_recognition_v1_recognition, 8);
 
 /**
  * @generated from message meridian.recognition.v1.RecognizeRequest
@@ -406,6 +449,13 @@ export type RecognizeRequest = Message<"meridian.recognition.v1.RecognizeRequest
    * @generated from field: string version_vector = 7;
    */
   versionVector: string;
+
+  /**
+   * Work on the picture whatever the region remembers, and do not remember the answer.
+   *
+   * @generated from field: bool no_cache = 8;
+   */
+  noCache: boolean;
 };
 
 /**
@@ -413,7 +463,7 @@ export type RecognizeRequest = Message<"meridian.recognition.v1.RecognizeRequest
  * Use `create(RecognizeRequestSchema)` to create a new message.
  */
 export const RecognizeRequestSchema: GenMessage<RecognizeRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 8);
+  messageDesc(file_meridian_recognition_v1_recognition, 9);
 
 /**
  * @generated from message meridian.recognition.v1.RecognizeResponse
@@ -437,7 +487,7 @@ export type RecognizeResponse = Message<"meridian.recognition.v1.RecognizeRespon
  * Use `create(RecognizeResponseSchema)` to create a new message.
  */
 export const RecognizeResponseSchema: GenMessage<RecognizeResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 9);
+  messageDesc(file_meridian_recognition_v1_recognition, 10);
 
 /**
  * @generated from message meridian.recognition.v1.RecognizeStreamRequest
@@ -461,7 +511,7 @@ export type RecognizeStreamRequest = Message<"meridian.recognition.v1.RecognizeS
  * Use `create(RecognizeStreamRequestSchema)` to create a new message.
  */
 export const RecognizeStreamRequestSchema: GenMessage<RecognizeStreamRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 10);
+  messageDesc(file_meridian_recognition_v1_recognition, 11);
 
 /**
  * @generated from message meridian.recognition.v1.RecognizeStreamResponse
@@ -476,6 +526,13 @@ export type RecognizeStreamResponse = Message<"meridian.recognition.v1.Recognize
    * @generated from field: meridian.recognition.v1.TaskResult result = 2;
    */
   result?: TaskResult | undefined;
+
+  /**
+   * As in RecognizeResponse.
+   *
+   * @generated from field: string version_vector = 3;
+   */
+  versionVector: string;
 };
 
 /**
@@ -483,7 +540,7 @@ export type RecognizeStreamResponse = Message<"meridian.recognition.v1.Recognize
  * Use `create(RecognizeStreamResponseSchema)` to create a new message.
  */
 export const RecognizeStreamResponseSchema: GenMessage<RecognizeStreamResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 11);
+  messageDesc(file_meridian_recognition_v1_recognition, 12);
 
 /**
  * @generated from message meridian.recognition.v1.PictureRef
@@ -516,7 +573,7 @@ export type PictureRef = Message<"meridian.recognition.v1.PictureRef"> & {
  * Use `create(PictureRefSchema)` to create a new message.
  */
 export const PictureRefSchema: GenMessage<PictureRef> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 12);
+  messageDesc(file_meridian_recognition_v1_recognition, 13);
 
 /**
  * @generated from message meridian.recognition.v1.JobHeader
@@ -569,7 +626,7 @@ export type JobHeader = Message<"meridian.recognition.v1.JobHeader"> & {
  * Use `create(JobHeaderSchema)` to create a new message.
  */
 export const JobHeaderSchema: GenMessage<JobHeader> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 13);
+  messageDesc(file_meridian_recognition_v1_recognition, 14);
 
 /**
  * Starts a picture; its bytes follow in chunks.
@@ -588,7 +645,7 @@ export type PictureStart = Message<"meridian.recognition.v1.PictureStart"> & {
  * Use `create(PictureStartSchema)` to create a new message.
  */
 export const PictureStartSchema: GenMessage<PictureStart> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 14);
+  messageDesc(file_meridian_recognition_v1_recognition, 15);
 
 /**
  * @generated from message meridian.recognition.v1.SubmitJobRequest
@@ -625,7 +682,7 @@ export type SubmitJobRequest = Message<"meridian.recognition.v1.SubmitJobRequest
  * Use `create(SubmitJobRequestSchema)` to create a new message.
  */
 export const SubmitJobRequestSchema: GenMessage<SubmitJobRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 15);
+  messageDesc(file_meridian_recognition_v1_recognition, 16);
 
 /**
  * @generated from message meridian.recognition.v1.SubmitJobResponse
@@ -656,7 +713,7 @@ export type SubmitJobResponse = Message<"meridian.recognition.v1.SubmitJobRespon
  * Use `create(SubmitJobResponseSchema)` to create a new message.
  */
 export const SubmitJobResponseSchema: GenMessage<SubmitJobResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 16);
+  messageDesc(file_meridian_recognition_v1_recognition, 17);
 
 /**
  * @generated from message meridian.recognition.v1.Job
@@ -728,7 +785,7 @@ export type Job = Message<"meridian.recognition.v1.Job"> & {
  * Use `create(JobSchema)` to create a new message.
  */
 export const JobSchema: GenMessage<Job> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 17);
+  messageDesc(file_meridian_recognition_v1_recognition, 18);
 
 /**
  * @generated from message meridian.recognition.v1.GetJobRequest
@@ -750,7 +807,7 @@ export type GetJobRequest = Message<"meridian.recognition.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 18);
+  messageDesc(file_meridian_recognition_v1_recognition, 19);
 
 /**
  * @generated from message meridian.recognition.v1.GetJobResponse
@@ -767,7 +824,7 @@ export type GetJobResponse = Message<"meridian.recognition.v1.GetJobResponse"> &
  * Use `create(GetJobResponseSchema)` to create a new message.
  */
 export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 19);
+  messageDesc(file_meridian_recognition_v1_recognition, 20);
 
 /**
  * @generated from message meridian.recognition.v1.ListJobsRequest
@@ -791,7 +848,7 @@ export type ListJobsRequest = Message<"meridian.recognition.v1.ListJobsRequest">
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 20);
+  messageDesc(file_meridian_recognition_v1_recognition, 21);
 
 /**
  * @generated from message meridian.recognition.v1.ListJobsResponse
@@ -808,7 +865,7 @@ export type ListJobsResponse = Message<"meridian.recognition.v1.ListJobsResponse
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 21);
+  messageDesc(file_meridian_recognition_v1_recognition, 22);
 
 /**
  * @generated from message meridian.recognition.v1.WatchJobRequest
@@ -837,7 +894,7 @@ export type WatchJobRequest = Message<"meridian.recognition.v1.WatchJobRequest">
  * Use `create(WatchJobRequestSchema)` to create a new message.
  */
 export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 22);
+  messageDesc(file_meridian_recognition_v1_recognition, 23);
 
 /**
  * @generated from message meridian.recognition.v1.WatchJobResponse
@@ -873,7 +930,7 @@ export type WatchJobResponse = Message<"meridian.recognition.v1.WatchJobResponse
  * Use `create(WatchJobResponseSchema)` to create a new message.
  */
 export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 23);
+  messageDesc(file_meridian_recognition_v1_recognition, 24);
 
 /**
  * @generated from message meridian.recognition.v1.CancelJobRequest
@@ -895,7 +952,7 @@ export type CancelJobRequest = Message<"meridian.recognition.v1.CancelJobRequest
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 24);
+  messageDesc(file_meridian_recognition_v1_recognition, 25);
 
 /**
  * @generated from message meridian.recognition.v1.CancelJobResponse
@@ -912,7 +969,7 @@ export type CancelJobResponse = Message<"meridian.recognition.v1.CancelJobRespon
  * Use `create(CancelJobResponseSchema)` to create a new message.
  */
 export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 25);
+  messageDesc(file_meridian_recognition_v1_recognition, 26);
 
 /**
  * Weighted, never starving: see docs/limits.md for the weights.
