@@ -1,10 +1,11 @@
+import { cache } from './cache.ts';
 import { link } from './link.ts';
 import { path } from './path.ts';
 import { placement } from './placement/placement.ts';
 import { sync } from './sync.ts';
 
 /** Each measures in one run against its limit or peers, prints a table and writes results/<name>.json. */
-const BENCHMARKS: Readonly<Record<string, () => Promise<boolean>>> = { link, path, placement, sync };
+const BENCHMARKS: Readonly<Record<string, () => Promise<boolean>>> = { cache, link, path, placement, sync };
 
 const only = process.argv[process.argv.indexOf('--only') + 1] ?? '';
 const names = only === '' ? Object.keys(BENCHMARKS) : [only];

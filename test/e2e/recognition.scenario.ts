@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { VersionVector } from '@meridian/causality';
 import { type Job, JobState, RecognitionService } from '@meridian/contracts/recognition';
 import { RegionHealth, RegionService } from '@meridian/contracts/region';
 import { StateService } from '@meridian/contracts/state';
@@ -181,8 +182,16 @@ export function recognition(current: () => RunningSystem): void {
         'answers, and accepts and finishes jobs',
         async () => {
           const alone = createClient(RecognitionService, await running.channel(region));
-          const { result } = await alone.recognize({ picture: astronaut }, soon());
+          const { result } = await alone.recognize({ picture: astronaut, noCache: true }, soon());
           expect(result?.region).toBe(region);
+          // What it remembers says which model version, and what of the shared state, it comes from.
+          const { result: kept } = await alone.recognize({ picture: astronaut }, soon());
+          const { result: again, versionVector } = await alone.recognize({ picture: astronaut }, soon());
+          expect(again?.modelDigest).toBe(kept?.modelDigest);
+          expect(again?.outcome).toEqual(kept?.outcome);
+          expect(again?.fromCache?.taskId).not.toBe(again?.taskId);
+          const from = VersionVector.parse(again?.fromCache?.versionVector ?? '');
+          expect(from !== undefined && VersionVector.parse(versionVector)?.dominates(from)).toBe(true);
           await finish('cut off', pictures.slice(0, 10));
         },
         CUT_OFF_MS,
@@ -210,7 +219,7 @@ export function recognition(current: () => RunningSystem): void {
 
           await finish('after the restart', pictures.slice(50));
           const alone = createClient(RecognitionService, await running.channel(region));
-          const { result } = await alone.recognize({ picture: astronaut }, soon());
+          const { result } = await alone.recognize({ picture: astronaut, noCache: true }, soon());
           expect(result?.region).toBe(region);
           // Since the restart it has heard of nobody else: all this it did alone.
           const { regions } = await createClient(RegionService, await running.channel(region)).listRegions({}, soon());

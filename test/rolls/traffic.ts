@@ -17,14 +17,15 @@ export class Traffic {
   /** What was refused or failed: nothing is, in any roll. */
   readonly failures: string[] = [];
   readonly #client: RpcClient<typeof RecognitionService>;
-  readonly #request: { readonly picture: Uint8Array; readonly model: string };
+  readonly #request: { readonly picture: Uint8Array; readonly model: string; readonly noCache: true };
   #flowing: Promise<void> | undefined;
   #wanted = false;
 
   constructor(region: string, channel: Channel, request: { readonly picture: Uint8Array; readonly model: string }) {
     this.region = region;
     this.#client = createClient(RecognitionService, channel);
-    this.#request = request;
+    // Each answer is to have a task of its own, and a claim that the checker finds.
+    this.#request = { ...request, noCache: true };
   }
 
   flow(): void {

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { PRIORITY_CLASSES, type PriorityClassName, subject, taskConsumer } from '@meridian/contracts';
 import { type AttachResponse, CollectorService, type LoadSchema } from '@meridian/contracts/collector';
+import type { RecognizedObjectSchema } from '@meridian/contracts/recognition';
 import type { Delivery, MessageBus } from '@meridian/messaging';
 import { type Channel, createChannel, createClient, type Duplex, type TlsFiles } from '@meridian/rpc';
 import { systemClock } from '@meridian/runtime';
@@ -58,6 +59,8 @@ export class ScriptedWorker {
   beats = 0;
   /** What it says of each picture. */
   inferenceMs = 3;
+  /** What it sees in each picture. */
+  objects: readonly MessageInitShape<typeof RecognizedObjectSchema>[] = [{ label: 'person', score: 0.9 }];
   /** Of each class: none waits for another's, as with a real worker's lanes. */
   slots = 4;
 
@@ -94,7 +97,7 @@ export class ScriptedWorker {
   }
 
   succeed(key: string): void {
-    const recognition = { width: 8, height: 6, objects: [{ label: 'person', score: 0.9 }] };
+    const recognition = { width: 8, height: 6, objects: this.objects };
     this.#report(key, { case: 'recognition', value: recognition });
   }
 
