@@ -119,6 +119,20 @@ describe('an alias', () => {
     expect(first?.model).toBe(MODEL.name);
   });
 
+  test('is worked on for every picture while it moves, for the gate to judge by, and remembered when it does not', async () => {
+    await world.worker('beijing', 'w1', [beijing]);
+    await world.worker('beijing', 'w2', [beijing], NEXT.name);
+    const remembered = async () => {
+      const { fromCache, modelDigest } = (await recognize(1)) ?? {};
+      return [fromCache !== undefined, modelDigest];
+    };
+    roll('serving-new');
+    for (const _ of [1, 2]) expect(await remembered()).toEqual([false, NEXT.digest]);
+    roll('failed');
+    expect(await remembered()).toEqual([false, MODEL.digest]);
+    expect(await remembered()).toEqual([true, MODEL.digest]);
+  });
+
   test('is named among what is known when a name is unknown', async () => {
     const failure = await door.recognize({ picture: aPicture(1), model: 'nope' }, soon).catch((error: Error) => error);
     expect(failure).toMatchObject({ reason: 'MODEL_UNKNOWN', message: expect.stringContaining('detector') });

@@ -17,6 +17,7 @@ import { startTelemetry } from '@meridian/runtime/service';
 import { assemble, schedulerConfig } from '@meridian/scheduler';
 import type { Topology } from '@meridian/topology';
 import { ScriptedWorker } from './scripted-worker.ts';
+import type { WatchedState } from './watched-state.ts';
 
 export const REGIONS = ['beijing', 'shanghai'] as const;
 export type RegionName = (typeof REGIONS)[number];
@@ -47,6 +48,8 @@ export class SchedulerWorld {
   readonly aliases = new Map<string, AliasEntry>();
   /** Regions that an operator has removed, as the replicas know it; the test changes it. */
   readonly removed = new Set<RegionName>();
+  /** Followed by schedulers that are started from now on, in the place of a fixed state. */
+  readonly states = new Map<RegionName, WatchedState>();
   /** What schedulers told of their tasks with models of rolls, the last one last. */
   readonly reports: MessageInitShape<typeof ReportEvidenceRequestSchema>[] = [];
   readonly #closers: (() => Promise<unknown> | unknown)[] = [];
@@ -180,7 +183,10 @@ export class RunningScheduler {
         return create(ReportEvidenceResponseSchema);
       },
     };
-    const parts = assemble(context, { bus, replica: registry(world), rolls, topology: topology(), server });
+    const followed = world.states.get(region)?.replica;
+    const replica = followed ?? registry(world);
+    const parts = assemble(context, { bus, replica, rolls, topology: topology(), server });
+    if (followed !== undefined) parts.components.unshift(followed);
     const scheduler = new RunningScheduler(region, { telemetry, bus, ...parts });
     await scheduler.#lifecycle.start();
     return scheduler;
