@@ -7,6 +7,8 @@ import { encodeRecord } from '@meridian/replica';
 import type { Attempt, EndedAttempt, Ending, Task, TaskFailure } from '../tasks/task.ts';
 import { priorityValue } from './priority.ts';
 
+export type Answer = MessageInitShape<typeof TaskResultSchema>;
+
 export interface OwnerName {
   readonly region: string;
   readonly replica: string;

@@ -6,10 +6,10 @@ import type { Context } from '@opentelemetry/api';
 import { cacheKey } from '../cache/cache-key.ts';
 import { Flights } from '../cache/flights.ts';
 import type { CachedResult, ResultCache } from '../cache/result-cache.ts';
+import type { Answer } from '../codec/task-result.ts';
 import type { Metrics } from '../metrics.ts';
 import type { TaskTracer } from '../outbound/task-tracer.ts';
 import type { Task } from '../tasks/task.ts';
-import type { Answer } from './recognizer.ts';
 import { type Patience, within } from './waiting.ts';
 
 export interface CachedAnswersOptions {

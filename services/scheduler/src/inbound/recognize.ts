@@ -9,9 +9,10 @@ import type {
 import { Failure } from '@meridian/failure';
 import { type CallContext, Outbox, requireSeen } from '@meridian/rpc';
 import { attributeNames } from '@meridian/runtime';
+import type { Answer } from '../codec/task-result.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Calls } from '../owner/calls.ts';
-import type { Answer, Recognizer } from './recognizer.ts';
+import type { Recognizer } from './recognizer.ts';
 
 export interface RecognizeOptions {
   readonly recognizer: Recognizer;

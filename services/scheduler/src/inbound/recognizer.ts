@@ -1,13 +1,12 @@
 import { hash } from 'node:crypto';
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { VersionVector } from '@meridian/causality';
-import type { RecognizeRequest, TaskResultSchema } from '@meridian/contracts/recognition';
+import type { RecognizeRequest } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
 import type { CallContext } from '@meridian/rpc';
 import type { Clock } from '@meridian/runtime';
 import { checkPicture } from '../codec/picture.ts';
 import { priorityName } from '../codec/priority.ts';
-import { callFailure, type OwnerName, taskResult } from '../codec/task-result.ts';
+import { type Answer, callFailure, type OwnerName, taskResult } from '../codec/task-result.ts';
 import { IdempotencyTable } from '../jobs/idempotency.ts';
 import type { TaskTracer } from '../outbound/task-tracer.ts';
 import type { Calls } from '../owner/calls.ts';
@@ -35,8 +34,6 @@ export interface RecognizerOptions {
   /** Whether this region may keep, and give again, answers to this tenant's calls with this residency rule. */
   readonly mayCache: (tenant: string, allowedRegions: ReadonlySet<string> | undefined) => boolean;
 }
-
-export type Answer = MessageInitShape<typeof TaskResultSchema>;
 
 /** A call that was checked: its task, should one be needed. */
 interface Call {
