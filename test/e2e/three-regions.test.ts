@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { type RunningSystem, startLocalSystem } from '../support/local-system.ts';
+import { cache } from './cache.scenario.ts';
 import { envelopes } from './envelopes.scenario.ts';
 import { jobs } from './jobs.scenario.ts';
 import { recognition } from './recognition.scenario.ts';
@@ -18,4 +19,4 @@ beforeAll(async () => {
 
 afterAll(() => running?.stop(), START_MS);
 
-for (const scenario of [envelopes, jobs, recognition]) scenario(() => running);
+for (const scenario of [envelopes, jobs, recognition, cache]) scenario(() => running);
