@@ -58,6 +58,23 @@ describe('recognize', () => {
     expect(code).toBe(1);
   });
 
+  test('says of an answer that it is remembered, and asks for a new one with --no-cache', async () => {
+    const fromCache = { taskId: 'beijing-1-1-7', versionVector: 'beijing@1=1', computedUnixMs: 1_000n };
+    world.handlers = {
+      ...world.handlers,
+      recognize: async ({ noCache }) => ({ result: { ...result(0), ...(!noCache && { fromCache }) } }),
+    };
+    await world.open();
+    const { out } = await world.meridian('recognize', world.picture);
+    expect(out).toMatch(
+      /\n {2}cached: answer of task beijing-1-1-7 at 1970-01-01T00:00:01.000Z, state beijing@1=1; --no-cache/,
+    );
+    const json = await world.meridian('recognize', '--json', world.picture);
+    expect(JSON.parse(json.out).result.fromCache).toEqual({ ...fromCache, computedUnixMs: '1000' });
+    const anew = await world.meridian('recognize', world.picture, '--no-cache');
+    expect([anew.code, anew.out.includes('cached')]).toEqual([0, false]);
+  });
+
   test('tries again with the same key after UNAVAILABLE, and shows a refusal in one line', async () => {
     const keys: string[] = [];
     world.handlers = {
