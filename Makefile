@@ -78,7 +78,7 @@ acceptance: packages ## long checks; ONLY=big-job, starts, cut-off-restarts, gar
 	@$(LOCAL) prepare
 	@exec node --disable-warning=ExperimentalWarning test/acceptance/main.ts "$(ONLY)"
 
-bench: packages ## benchmarks, each against its limit or aim in one run; ONLY=path, link, placement or sync
+bench: packages ## benchmarks, each against its limit or aim in one run; ONLY=path, link, cache, placement or sync
 	@$(LOCAL) prepare
 	@exec node --disable-warning=ExperimentalWarning test/bench/main.ts --only "$(ONLY)"
 
