@@ -85,7 +85,7 @@ export class OpenLoad {
     const picture = pictures[number % pictures.length] ?? new Uint8Array();
     const startedMs = systemClock.monotonicMs();
     try {
-      const { result } = await this.#door.recognize({ picture, model }, { timeoutMs: CALL_TIMEOUT_MS });
+      const { result } = await this.#door.recognize({ picture, model, noCache: true }, { timeoutMs: CALL_TIMEOUT_MS });
       const tookMs = systemClock.monotonicMs() - startedMs;
       return { taskId: result?.taskId ?? '', region: result?.region ?? '', tookMs };
     } catch (error) {
