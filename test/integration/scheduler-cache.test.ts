@@ -199,6 +199,8 @@ describe('its size and time', () => {
   test('0 turns it off', async () => {
     const off = await world.start('shanghai', { MERIDIAN_CACHE_BYTES: '0' });
     const there = await world.recognition(off);
+    // It does not know the other owner: of its claims nobody would hear.
+    await worker.kill();
     await world.worker('beijing', 'w2', [beijing, off]);
     for (const _ of [1, 2]) expect((await recognize(1, {}, there)).fromCache).toBeUndefined();
   });
