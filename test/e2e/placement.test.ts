@@ -48,10 +48,10 @@ async function offer(perSecond: number, during: (line: TimeLine) => Promise<void
 const seconds = (count: number) => systemClock.sleep(count * 1_000);
 describe('placement', () => {
   test(
-    'beijing is offered two and a half times what it can do: nothing is lost, its price rises, the others take the rest',
+    'beijing is offered two and a half times what it can do: nothing is lost, the others take the rest',
     async () => {
       let steadyMs = 0;
-      const { answers, placed, line } = await offer(25, async () => {
+      const { answers, placed } = await offer(25, async () => {
         await seconds(8);
         steadyMs = systemClock.nowMs();
         await seconds(10);
@@ -61,7 +61,6 @@ describe('placement', () => {
       // It can do 10 of 25 a second, as each of the others.
       expect(share('beijing')).toBeLessThan(0.5);
       for (const region of REGIONS) expect([region, share(region) > 0.2]).toEqual([region, true]);
-      expect(line.highestPriceMs('beijing')).toBeGreaterThan(0);
     },
     TEST_MS,
   );

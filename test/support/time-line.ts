@@ -39,11 +39,6 @@ export class TimeLine {
     return atMs;
   }
 
-  highestPriceMs(region: string): number {
-    const prices = this.#samples.flatMap(({ views }) => views.filter(({ name }) => name === region));
-    return Math.max(0, ...prices.map(({ price }) => price));
-  }
-
   /** A line for each sample: decisions since the last one by region, and what was believed of each. */
   print(placed: readonly Placed[]): string {
     const startMs = this.#samples[0]?.atMs ?? 0;
