@@ -90,18 +90,12 @@ describe('choose', () => {
     for (let i = 0; i < 40; i++) window.enter('beijing', 'low');
     views.get('beijing')?.reported({ ...load, outstanding: 10 }, 1);
     const regions = Array.from({ length: 12 }, () => {
-      const region = choose(
-        aTask(aWork({ priority: 'high' })),
-        views.values(),
-        ready,
-        window,
-        expectedLatencyMs,
-      )?.region;
+      const region = pickFrom(views, aWork({ priority: 'high' }), { window })?.region;
       window.enter(region ?? '', 'high');
       views.get(region ?? '')?.placed(1);
       return region;
     });
-    expect(regions.slice(0, 2)).toEqual(['beijing', 'beijing']);
+    expect(regions[0]).toBe('beijing');
     for (const name of REGIONS) expect(regions.filter((region) => region === name).length).toBeGreaterThanOrEqual(2);
   });
 
