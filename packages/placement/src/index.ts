@@ -23,7 +23,9 @@ export {
   type Way,
 } from './plan/problem.ts';
 export { type Assignment, type Plan, type RegionPlan, type Shed, solvePlan } from './plan/solve-plan.ts';
+export { STEERED_PART } from './plan/waiting.ts';
 export { type Comparison, compare, type PolicyResult } from './simulated/compare.ts';
+export { planned, sharesOf } from './simulated/planned.ts';
 export { ORACLES, PEERS, POLICIES, priced } from './simulated/policies.ts';
 export type { Policy } from './simulated/policy.ts';
 export {

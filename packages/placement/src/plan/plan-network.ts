@@ -8,7 +8,7 @@ import {
   requireWay,
   wayMs,
 } from './problem.ts';
-import { type Piece, waitingPieces } from './waiting.ts';
+import { type Piece, type Waiting, waitingPieces } from './waiting.ts';
 
 /** One way for a source's tasks: the region, and the arc that carries them, in worker-seconds a second. */
 export interface Lane {
@@ -68,7 +68,7 @@ export class PlanNetwork {
 export function shedCosts(problem: PlanProblem): Readonly<Record<PriorityClass, number>> {
   let [steepest, highest] = [0, 0];
   for (const region of problem.regions)
-    for (const { slope } of piecesOf(region, problem.variation)) steepest = Math.max(steepest, slope);
+    for (const { slope } of piecesOf(region, problem)) steepest = Math.max(steepest, slope);
   for (const source of problem.sources)
     for (const region of problem.regions)
       highest = Math.max(highest, (latencyOf(problem, source, region) ?? 0) / source.taskCost);
@@ -78,8 +78,8 @@ export function shedCosts(problem: PlanProblem): Readonly<Record<PriorityClass, 
   return { high: of('high'), normal: of('normal'), low: of('low') };
 }
 
-export function piecesOf({ capacity, workers }: PlanRegion, variation: number): readonly Piece[] {
-  return waitingPieces(capacity, workers, variation);
+export function piecesOf({ capacity, workers }: PlanRegion, kind: Waiting): readonly Piece[] {
+  return waitingPieces(capacity, workers, kind);
 }
 
 /** Way and service of a task of the source there, ms; undefined when it cannot or may not run there. */
@@ -133,7 +133,7 @@ class Drawing {
     const node = this.builder.node();
     this.regionNodes.push(node);
     // One without capacity hangs at the root all the same.
-    const pieces = region.capacity > 0 ? piecesOf(region, this.#problem.variation) : [{ width: 0, slope: 0 }];
+    const pieces = region.capacity > 0 ? piecesOf(region, this.#problem) : [{ width: 0, slope: 0 }];
     for (const { width, slope } of pieces) {
       const arc = this.builder.arc(node, this.root, slope, width);
       this.first[node] ??= arc;

@@ -5,7 +5,7 @@ import { type Plan, solvePlan } from './solve-plan.ts';
 
 /** The model as it is written in problem.ts, as a linear program: nothing of the network is in it. */
 export function programOf(problem: PlanProblem, shed = shedCosts(problem)): LinearProgram {
-  const { regions, sources, way, variation } = problem;
+  const { regions, sources, way } = problem;
   const rows: Row[] = [];
   const variables: Variable[] = [];
   const row = (kind: Row['kind'], limit: number) => rows.push({ kind, limit }) - 1;
@@ -29,7 +29,7 @@ export function programOf(problem: PlanProblem, shed = shedCosts(problem)): Line
     }
   }
   for (const [j, region] of regions.entries())
-    for (const [k, { width, slope }] of (region.capacity > 0 ? piecesOf(region, variation) : []).entries())
+    for (const [k, { width, slope }] of (region.capacity > 0 ? piecesOf(region, problem) : []).entries())
       variable(`p${j}_${k}`, slope, [[loads[j] ?? 0, -1]], width);
   return { variables, rows };
 }
@@ -48,7 +48,7 @@ export function costOf(problem: PlanProblem, plan: Plan): number {
   for (const { region, load } of plan.regions) {
     const own = problem.regions.find(({ name }) => name === region) as PlanRegion;
     let left = load;
-    for (const { width, slope } of own.capacity > 0 ? piecesOf(own, problem.variation) : []) {
+    for (const { width, slope } of own.capacity > 0 ? piecesOf(own, problem) : []) {
       cost += Math.min(left, width) * slope;
       left = Math.max(0, left - width);
     }

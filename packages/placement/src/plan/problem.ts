@@ -1,4 +1,5 @@
 import { Failure } from '@meridian/failure';
+import type { Waiting } from './waiting.ts';
 
 /** In the order in which demand is given up when there is too much of it: the last first. */
 export const CLASSES = ['high', 'normal', 'low'] as const;
@@ -30,14 +31,12 @@ export type PriorityClass = (typeof CLASSES)[number];
  * worker-seconds, so that all models share one capacity. A worker-second of a class costs more to give up than any way of
  * running it, and than any rearrangement of lower classes: demand is given up by priority, and only when it must be.
  */
-export interface PlanProblem {
+export interface PlanProblem extends Waiting {
   /** By distinct names. */
   readonly regions: readonly PlanRegion[];
   readonly sources: readonly PlanSource[];
   /** From an origin to a region; the region itself included. `undefined`: there is no way. */
   readonly way: (origin: string, region: string) => Way | undefined;
-  /** Squared coefficient of variation of service times, 0 … 100. */
-  readonly variation: number;
 }
 
 export interface PlanRegion {
@@ -76,11 +75,12 @@ export function wayMs({ roundTripMs, bandwidthMbps }: Way, pictureBytes: number)
 }
 
 /** @throws Failure INVALID_ARGUMENT / PLAN_INPUT_INVALID that names the value. Not retryable. */
-export function requireValid({ regions, sources, variation }: PlanProblem): void {
+export function requireValid({ regions, sources, variation, waitPart }: PlanProblem): void {
   const names = new Set<string>();
   if (regions.length * sources.length > LANES_MAX)
     throw invalid(`${sources.length} sources in ${regions.length} regions are more than ${LANES_MAX} lanes`);
   within(variation, 0, 100, 'variation');
+  within(waitPart, WAIT_PART_MIN, 1, 'part of waiting');
   for (const { name, capacity, workers, bandwidthMbps } of regions) {
     if (names.has(name)) throw invalid(`there are two regions ${name}`);
     names.add(name);
@@ -113,6 +113,8 @@ const LANES_MAX = 400_000;
 /** More than the fleets of all regions together have; absurd values end here. */
 const RATE_MAX = 1e6;
 const WORKERS_MAX = 10_000;
+/** Waiting that counts for nothing would fill regions to the brim. */
+const WAIT_PART_MIN = 0.01;
 /** A microsecond of the reference worker. */
 const TASK_COST_MIN = 1e-6;
 

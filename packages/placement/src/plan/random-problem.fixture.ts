@@ -45,7 +45,7 @@ export function randomProblem(seed: number, { regionsMin, regionsMax, payloads }
     if (a === undefined || b === undefined) return undefined;
     return { roundTripMs: 4 + Math.hypot(a[0] - b[0], a[1] - b[1]) * 2, bandwidthMbps: 400 };
   };
-  return { regions, sources, way, variation: between(0, 2) };
+  return { regions, sources, way, variation: between(0, 2), waitPart: between(0.1, 1) };
 }
 
 /** Sometimes none at all. */

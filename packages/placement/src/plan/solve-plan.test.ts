@@ -27,9 +27,9 @@ function atPrices({ origin, taskCost, pictureBytes }: PlanSource, to: RegionPlan
   return latencyMs + to.priceMs * taskCost + to.megabytePriceMs * megabytes;
 }
 
-function firstSlope({ regions, variation }: PlanProblem, region: string): number {
-  const own = regions.find(({ name }) => name === region) as PlanRegion;
-  return own.capacity > 0 ? (piecesOf(own, variation)[0]?.slope ?? 0) : Number.POSITIVE_INFINITY;
+function firstSlope(problem: PlanProblem, region: string): number {
+  const own = problem.regions.find(({ name }) => name === region) as PlanRegion;
+  return own.capacity > 0 ? (piecesOf(own, problem)[0]?.slope ?? 0) : Number.POSITIVE_INFINITY;
 }
 
 const rank = ({ priority }: PlanSource) => CLASSES.indexOf(priority);
@@ -167,6 +167,7 @@ describe('solvePlan', () => {
     ['negative capacity', { regions: [{ ...own, capacity: -1 }] }, /^capacity of a: -1/],
     ['bandwidth', { regions: [{ ...own, bandwidthMbps: Number.NaN }] }, /^bandwidth of a: NaN/],
     ['variation', { variation: 1e9 }, /^variation/],
+    ['part of waiting', { waitPart: 0 }, /^part of waiting/],
     [
       'priority',
       { sources: [{ ...source, pictureBytes: 1, priority: 'urgent' as PriorityClass }] },
@@ -184,14 +185,14 @@ describe('solvePlan', () => {
       /^round trip from a to a: -5/,
     ],
   ])('refuses an absurd %s by name', (_, change, message) => {
-    const problem = { regions: [], sources: [], way: () => undefined, variation: 1, ...change };
+    const problem = { regions: [], sources: [], way: () => undefined, variation: 1, waitPart: 1, ...change };
     expect(() => solvePlan(problem)).toThrow(message);
   });
 
   test('gives a source up as a whole that may run nowhere', () => {
     const nowhere = { ...source, pictureBytes: 1, allowed: new Set(['elsewhere']) };
     const way = () => ({ roundTripMs: 1, bandwidthMbps: 1 });
-    const plan = solvePlan({ regions: [own], sources: [nowhere], way, variation: 1 });
+    const plan = solvePlan({ regions: [own], sources: [nowhere], way, variation: 1, waitPart: 1 });
     expect(plan.shed).toEqual([{ source: nowhere, tasksPerSecond: 1, reason: 'NO_REGION' }]);
     expect(plan.assignments).toEqual([]);
   });

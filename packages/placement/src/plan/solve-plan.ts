@@ -148,7 +148,7 @@ class Reading {
 
   #region({ name, capacity, workers }: PlanRegion, j: number, { load, rate, bytes }: Sums): RegionPlan {
     const { prices, bytePrices } = this.#solved;
-    const waiting = capacity > 0 ? meanWaiting((load / capacity) * workers, workers, this.#problem.variation) : 0;
+    const waiting = capacity > 0 ? meanWaiting((load / capacity) * workers, workers, this.#problem) : 0;
     const waitMs = rate > 0 ? (waiting / rate) * 1_000 : 0;
     const priceMs = prices[j] as number;
     const megabytePriceMs = (bytePrices[j] as number) * 1e6;

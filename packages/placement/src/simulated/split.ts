@@ -82,6 +82,7 @@ export class PlanSplit implements Placing {
         bandwidthMbps: Number.POSITIVE_INFINITY,
       }),
       variation: serviceCv ** 2,
+      waitPart: 1,
     };
   }
 }
