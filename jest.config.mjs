@@ -16,6 +16,13 @@ const PURE = ['converter-operations', 'converter-parity', 'recognition-photograp
   (name) => `**/test/integration/${name}.test.ts`,
 );
 
+/** Real brokers, but no figure that depends on how busy the machine is. */
+const WAITING = [
+  ...['bad-input', 'broker-authorisation', 'causal-wait', 'claim-leftovers', 'message-bus-regions', 'sync-garbage'],
+  ...['cli-events', 'cli-failures', 'cli-jobs', 'cli-models', 'cli-recognize'],
+  ...['state-api', 'state-faults', 'state-log-damage', 'state-sync'],
+].map((name) => `**/test/integration/${name}.test.ts`);
+
 /** Suites of real brokers and services: one after the other, when the others are done. */
 const serial = { ...base, runner: '<rootDir>/test/support/serial-runner.mjs' };
 
@@ -38,9 +45,15 @@ export default {
       testMatch: PURE,
     },
     {
+      ...base,
+      runner: '<rootDir>/test/support/paired-runner.mjs',
+      displayName: 'integration',
+      testMatch: WAITING,
+    },
+    {
       ...serial,
       displayName: 'integration',
-      testMatch: ['<rootDir>/test/integration/**/*.test.ts', ...PURE.map((path) => `!${path}`)],
+      testMatch: ['<rootDir>/test/integration/**/*.test.ts', ...[...PURE, ...WAITING].map((path) => `!${path}`)],
     },
     { ...serial, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
   ],

@@ -1,5 +1,6 @@
 import { bigJob } from './big-job.ts';
 import { garbage } from './garbage.ts';
+import { placement } from './placement.ts';
 import { rolls } from './rolls.ts';
 import type { Scenario } from './scenario.ts';
 import { cutOffRestarts, starts } from './starts.ts';
@@ -9,6 +10,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'big-job': bigJob,
   'cut-off-restarts': cutOffRestarts,
   garbage,
+  placement,
   rolls,
   starts,
   state,

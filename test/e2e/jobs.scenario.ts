@@ -3,14 +3,13 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { submitJob, watchJob } from '@meridian/cli';
-import { JobState, PriorityClass, RecognitionService } from '@meridian/contracts/recognition';
+import { submitJob } from '@meridian/cli';
+import { PriorityClass } from '@meridian/contracts/recognition';
 import { RegionService, type Span } from '@meridian/contracts/region';
 import { awaitModels } from '@meridian/local';
 import { createClient } from '@meridian/rpc';
 import { systemClock, systemRandom } from '@meridian/runtime';
 import { jobDoor, jobPictures, runJob } from '../faults/job.ts';
-import { lastJobSequence } from '../faults/observe.ts';
 import { type Picture, variations } from '../faults/pictures.ts';
 import { type RunningSystem, repository } from '../support/local-system.ts';
 
@@ -45,45 +44,6 @@ export function jobs(current: () => RunningSystem): void {
         jobId: await submitJob({ ...ports, header: { idempotencyKey: key, ...rest }, pictures: jobPictures(some) }),
       };
     }
-
-    describe('priority', () => {
-      test(
-        '20 high tasks submitted behind 500 low ones finish among the next 60',
-        async () => {
-          // In service: every region has worked for the origin before.
-          await runJob({
-            channel: await running.channel('beijing'),
-            pictures: pictures.slice(0, 100),
-            model: '',
-            key: 'warm',
-            onResult: () => undefined,
-          });
-          const low = await submit({ key: 'low', model: '', priority: PriorityClass.LOW }, pictures.slice(0, 500));
-          const finishedLow: number[] = [];
-          const watchLow = (async () => {
-            for await (const update of watchJob({ ...low.ports, jobId: low.jobId }))
-              if (update.kind === 'result') finishedLow.push(Number(update.cursor));
-          })();
-          const monitor = running.system.region('beijing').settings.plan.ports.monitor;
-          const high = await submit({ key: 'high', model: '', priority: PriorityClass.HIGH }, pictures.slice(500, 520));
-          const submittedAt = await lastJobSequence(monitor);
-          let lastHigh = 0;
-          for await (const update of watchJob({ ...high.ports, jobId: high.jobId }))
-            if (update.kind === 'result') lastHigh = Number(update.cursor);
-          const waitingLow = 500 - finishedLow.filter((cursor) => cursor < submittedAt).length;
-          const client = createClient(RecognitionService, await running.channel('beijing'));
-          await client.cancelJob({ jobId: low.jobId }, { timeoutMs: 10_000 });
-          await watchLow;
-          // Results of all jobs share the stream's sequence, so these are the low ones that finished in between.
-          const between = finishedLow.filter((cursor) => cursor > submittedAt && cursor < lastHigh).length;
-          expect(waitingLow).toBeGreaterThan(60);
-          expect(between + 20).toBeLessThanOrEqual(60);
-          const { job } = await client.getJob({ jobId: low.jobId }, { timeoutMs: 10_000 });
-          expect(job?.state).toBe(JobState.CANCELLED);
-        },
-        JOB_MS,
-      );
-    });
 
     describe('idempotency', () => {
       test(

@@ -6,6 +6,7 @@ import { variations } from '../faults/pictures.ts';
 import { type RunningSystem, startLocalSystem } from '../support/local-system.ts';
 import { OpenLoad, shareOf } from '../support/open-load.ts';
 import { TimeLine } from '../support/time-line.ts';
+import { priority } from './priority.scenario.ts';
 
 /**
  * Goal: tasks go where they finish soonest for everybody, and follow what changes in time. Method: three real regions whose
@@ -46,6 +47,8 @@ async function offer(perSecond: number, during: (line: TimeLine) => Promise<void
 }
 
 const seconds = (count: number) => systemClock.sleep(count * 1_000);
+priority(() => running);
+
 describe('placement', () => {
   test(
     'beijing is offered two and a half times what it can do: nothing is lost, the others take the rest',

@@ -25,6 +25,8 @@ export interface StartOptions {
   /** Only these of the regions in regions.yaml. */
   readonly regions?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Instead of those of regions.yaml. */
+  readonly capacities?: Readonly<Record<string, number>>;
   /** Kept for a second start; default: a new temporary folder. */
   readonly stateRoot?: string;
   readonly onChange?: (event: { name: string; text: string }) => void;
@@ -53,7 +55,9 @@ export async function startLocalSystem(options: StartOptions = {}): Promise<Runn
     stateRoot,
     repository,
     topology: {
-      regions: provisioned.topology.regions.filter((region) => wanted.has(region.name)),
+      regions: provisioned.topology.regions
+        .filter((region) => wanted.has(region.name))
+        .map((region) => ({ ...region, capacity: options.capacities?.[region.name] ?? region.capacity })),
       links: provisioned.topology.links.filter((link) => link.between.every((end) => wanted.has(end))),
     },
     natsServer: provisioned.natsServer,

@@ -2,19 +2,23 @@ import { RecognitionService } from '@meridian/contracts/recognition';
 import type { RegionService } from '@meridian/contracts/region';
 import { Failure } from '@meridian/failure';
 import { type Channel, createClient, type RpcClient } from '@meridian/rpc';
-import { systemClock, type Timer } from '@meridian/runtime';
+import { type Random, systemClock, type Timer } from '@meridian/runtime';
 
 export interface OpenLoadOptions {
   readonly channel: Channel;
   readonly model: string;
   readonly pictures: readonly Uint8Array[];
   readonly perSecond: number;
+  /** Draws the time between two pictures, as of users who know nothing of each other; without it all are equal. */
+  readonly random?: Random;
 }
 
 export interface LoadAnswer {
   readonly taskId: string;
   readonly region: string;
   readonly tookMs: number;
+  /** When it was sent, by the monotonic clock. */
+  readonly sentMs: number;
   readonly failure?: Failure;
 }
 
@@ -31,13 +35,13 @@ const CALL_TIMEOUT_MS = 30_000;
 /** Requests under way at once for explanations. */
 const ASKED_AT_ONCE = 32;
 
-/** Pictures at a fixed rate, whatever becomes of those before: as people send them. */
+/** Pictures at a rate, whatever becomes of those before: as people send them. */
 export class OpenLoad {
   readonly #o: OpenLoadOptions;
   readonly #calls: Promise<LoadAnswer>[] = [];
   readonly #door: RpcClient<typeof RecognitionService>;
   #timer: Timer | undefined;
-  #startedMs = 0;
+  #dueMs = 0;
   answered = 0;
 
   constructor(options: OpenLoadOptions) {
@@ -46,7 +50,7 @@ export class OpenLoad {
   }
 
   start(): void {
-    this.#startedMs = systemClock.monotonicMs();
+    this.#dueMs = systemClock.monotonicMs();
     this.#send();
   }
 
@@ -73,11 +77,14 @@ export class OpenLoad {
 
   /** By the clock, not by the timer before: a late timer sends what it owes. */
   #send(): void {
-    const { perSecond } = this.#o;
-    const owed = Math.floor(((systemClock.monotonicMs() - this.#startedMs) / 1_000) * perSecond) + 1;
-    while (this.#calls.length < owed) this.#calls.push(this.#call(this.#calls.length));
-    const dueMs = this.#startedMs + (this.#calls.length / perSecond) * 1_000;
-    this.#timer = systemClock.setTimer(Math.max(1, dueMs - systemClock.monotonicMs()), () => this.#send());
+    for (const nowMs = systemClock.monotonicMs(); this.#dueMs <= nowMs; this.#dueMs += this.#gapMs())
+      this.#calls.push(this.#call(this.#calls.length));
+    this.#timer = systemClock.setTimer(Math.max(1, this.#dueMs - systemClock.monotonicMs()), () => this.#send());
+  }
+
+  #gapMs(): number {
+    const { perSecond, random } = this.#o;
+    return (random === undefined ? 1 : -Math.log(1 - random.next())) * (1_000 / perSecond);
   }
 
   async #call(number: number): Promise<LoadAnswer> {
@@ -87,9 +94,9 @@ export class OpenLoad {
     try {
       const { result } = await this.#door.recognize({ picture, model, noCache: true }, { timeoutMs: CALL_TIMEOUT_MS });
       const tookMs = systemClock.monotonicMs() - startedMs;
-      return { taskId: result?.taskId ?? '', region: result?.region ?? '', tookMs };
+      return { taskId: result?.taskId ?? '', region: result?.region ?? '', tookMs, sentMs: startedMs };
     } catch (error) {
-      return { taskId: '', region: '', tookMs: 0, failure: Failure.from(error) };
+      return { taskId: '', region: '', tookMs: 0, sentMs: startedMs, failure: Failure.from(error) };
     } finally {
       this.answered++;
     }
