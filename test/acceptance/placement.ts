@@ -16,8 +16,8 @@ import { type LoadAnswer, OpenLoad } from '../support/open-load.ts';
 import { machineUse } from './machine-use.ts';
 import type { Scenario } from './scenario.ts';
 
-/** A picture keeps its place for so long: 10 a second in the smallest region. */
-const PACE_MS = 100;
+/** A picture keeps its place for so long: 5 a second in the smallest region. */
+const PACE_MS = 200;
 const RUNS = Number(process.env.RUNS ?? '5');
 const SETTLE_S = 10;
 const MEASURED_S = Number(process.env.SECONDS ?? '60');
