@@ -78,6 +78,7 @@ describe('natsConfig', () => {
       ['stream', `meridian.${region}.sync.delta`],
       ['stream', `meridian.${region}.sync.head`],
       ['stream', `meridian.${region}.telemetry`],
+      ['stream', `meridian.${region}.demand`],
     ];
     for (const peer of ['beijing', 'guangzhou']) expect(exportedTo(`L_${peer}`)).toEqual(crossing('shanghai'));
     expect(exportedTo('CONSUMERS').map(([, name]) => name)).toEqual([
@@ -91,7 +92,7 @@ describe('natsConfig', () => {
     expect([...block(link, 'exports: [').matchAll(/(service|stream): "(.*)"/g)].map((match) => match.slice(1))).toEqual(
       crossing('guangzhou'),
     );
-    for (const name of ['state', 'job', 'event', 'audit', 'spans'])
+    for (const name of ['state', 'job', 'event', 'audit', 'spans', 'plan'])
       expect(`${block(app, 'imports: [')}${link}`).not.toContain(`.${name}`);
   });
 

@@ -2,6 +2,7 @@ import type { Message } from '@bufbuild/protobuf';
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
 import { BlobAskSchema, BlobChunkSchema } from './gen/meridian/blob/v1/blob_pb.ts';
 import { ConflictChangedSchema, JobChangedSchema, TasksPlacedSchema } from './gen/meridian/event/v1/event_pb.ts';
+import { PlanSchema } from './gen/meridian/plan/v1/plan_pb.ts';
 import {
   GetTraceRequestSchema,
   GetTraceResponseSchema,
@@ -24,7 +25,7 @@ import {
   TaskClaimSchema,
   TaskRecordSchema,
 } from './gen/meridian/task/v1/task_pb.ts';
-import { LoadReportSchema } from './gen/meridian/telemetry/v1/telemetry_pb.ts';
+import { DemandReportSchema, LoadReportSchema } from './gen/meridian/telemetry/v1/telemetry_pb.ts';
 
 /** CloudEvents `type` → protobuf schema of the data. A change that old readers cannot take needs a new version. */
 export const EVENT_TYPES = {
@@ -37,6 +38,8 @@ export const EVENT_TYPES = {
   'meridian.event.tasks-placed.v1': TasksPlacedSchema,
   'meridian.event.conflict-changed.v1': ConflictChangedSchema,
   'meridian.telemetry.load.v1': LoadReportSchema,
+  'meridian.telemetry.demand.v1': DemandReportSchema,
+  'meridian.plan.made.v1': PlanSchema,
   'meridian.region.ping.v1': PingSchema,
   'meridian.region.pong.v1': PongSchema,
   'meridian.trace.query.v1': GetTraceRequestSchema,

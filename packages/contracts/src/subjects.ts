@@ -100,6 +100,22 @@ export const SUBJECTS = {
     types: ['meridian.telemetry.load.v1'],
     purpose: 'Load, capacity and price of a region.',
   },
+  demand: {
+    pattern: 'meridian.{origin}.demand',
+    crossing: 'stream',
+    publishers: ['scheduler'],
+    subscribers: ['optimizer'],
+    types: ['meridian.telemetry.demand.v1'],
+    purpose: 'What the callers of a region ask for, and how it reaches the others.',
+  },
+  plan: {
+    pattern: 'meridian.{origin}.plan',
+    crossing: 'none',
+    publishers: ['optimizer'],
+    subscribers: [],
+    types: ['meridian.plan.made.v1'],
+    purpose: 'Each placement plan that the optimizer of the region has made.',
+  },
   spans: {
     pattern: 'meridian.{origin}.spans',
     crossing: 'none',

@@ -22,6 +22,7 @@ import { createMetrics, type Metrics, observeGauges } from './metrics.ts';
 import { ClaimLeftovers } from './outbound/claim-leftovers.ts';
 import { ClaimPublisher } from './outbound/claim-publisher.ts';
 import { ClaimQueues } from './outbound/claim-queues.ts';
+import { DemandReporter } from './outbound/demand-reporter.ts';
 import { EventPublisher } from './outbound/event-publisher.ts';
 import { JobStore } from './outbound/job-store.ts';
 import { LoadReporter } from './outbound/load-reporter.ts';
@@ -38,6 +39,8 @@ import { JobRetention } from './owner/job-retention.ts';
 import { Owner } from './owner/owner.ts';
 import { PlacementNews } from './owner/placement-news.ts';
 import { WorkerStreams } from './owner/worker-streams.ts';
+import { DemandMeter } from './placement/demand.ts';
+import { LinkBandwidths } from './placement/link-bandwidth.ts';
 import { Membership } from './placement/membership.ts';
 import { RegionView } from './placement/region-view.ts';
 import { RollEvidence } from './rolls/roll-evidence.ts';
@@ -125,9 +128,15 @@ export function assemble(context: Context, doors: Doors): { components: Componen
             modelDigests: () => replica.models().map(({ digest }) => digest),
           }),
         ];
+  const membership = new Membership((key) => replica.get(key));
+  const members = (names: Iterable<string>) => new Set([...names].filter((each) => !membership.isRemoved(each)));
+  const demand = new DemandReporter({
+    ...{ bus, region, regions, clock, meter: parts.meter, bandwidths: parts.bandwidths },
+    readyRegions: (digest) => members(digest === '' ? regions.keys() : replica.readyRegions(digest)),
+  });
   const queues = new ClaimQueues({ bus, clock, logger, file: join(config.stateDirectory, 'broker-life') });
   return {
-    components: [archive, queues, owner, probe, ...reporters, retention, parts.evidence, cached, door],
+    components: [archive, queues, owner, probe, ...reporters, demand, retention, parts.evidence, cached, door],
     door,
     owner,
   };
@@ -146,6 +155,7 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const basics = { bus, region, clock, random, logger };
   const regions = regionViews(context, topology);
   const metrics = createMetrics(telemetry.meter);
+  const [meter, bandwidths] = [new DemandMeter(), new LinkBandwidths(regions)];
   const cache = createCache(config, metrics);
   const tracer = new TaskTracer(telemetry.tracer, config.traceSampleRatio);
   const index = new JobIndex(region, { jobsMax: config.jobsMax, tasksMax: config.jobTasksMax });
@@ -175,12 +185,12 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const claims = new ClaimPublisher({ bus, owner: name, logger, timeoutMs: config.claimTimeoutMs });
   const evidence = new RollEvidence({ ...name, models: replica, client: rolls, clock, logger });
   const effects = new Effects({
-    ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, dispatcher },
+    ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, bandwidths, dispatcher },
     canPlace: () => bus.connected && owner.started,
   });
   const owner: Owner = new Owner({
     ...{ bus, clock, logger, regions, store, spool, events, endings, news, streams },
-    createDispatcher: (term) => createDispatcher(config, term, regions, effects, replica),
+    createDispatcher: (term) => createDispatcher(config, term, regions, effects, replica, meter),
     recover: () => recoverJobs({ store, index, spool, intake, endings, logger, retentionMs }),
     wake: () => effects.wake(),
     caughtUp: replica.caughtUp,
@@ -189,7 +199,7 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
     ...{ index, store, spool, clock, logger, streamBudgetBytes: config.jobsBudgetBytes },
     openTasks: () => dispatcher().openTasks,
   });
-  const ends = { endings, evidence, retention };
+  const ends = { endings, evidence, retention, meter, bandwidths };
   return { regions, metrics, cache, tracer, index, store, spool, calls, streams, intake, effects, owner, ...ends };
 }
 
@@ -207,6 +217,7 @@ function createDispatcher(
   regions: ReadonlyMap<string, RegionView>,
   ports: Effects,
   models: Doors['replica'],
+  meter: DemandMeter,
 ): Dispatcher {
   const membership = new Membership((key) => models.get(key));
   return new Dispatcher({
@@ -223,6 +234,7 @@ function createDispatcher(
     announceGraceMs: ANNOUNCE_GRACE_MS,
     isRemoved: (region) => membership.isRemoved(region),
     readyRegions: (digest) => models.readyRegions(digest),
+    accepted: (task) => meter.accepted(task),
   });
 }
 

@@ -126,7 +126,7 @@ export class LoadReporter implements Component {
 }
 
 /** Later than the last one, unless the clock was set back by more than what reports are told apart by. */
-function nextMeasuredMs(lastMs: number, nowMs: number): number {
+export function nextMeasuredMs(lastMs: number, nowMs: number): number {
   const next = Math.round(nowMs);
   return next > lastMs || next < lastMs - CLOCK_STEP_MS ? next : lastMs + 1;
 }

@@ -107,6 +107,11 @@ export class RegionView {
     return this.streams > 0 || (this.#load.workers ?? 0) > 0;
   }
 
+  /** Processing times there of our own tasks, by model. */
+  get processing(): ReadonlyMap<string, number> {
+    return this.#serviceMs;
+  }
+
   /** Measured processing time of a model there. */
   serviceMs(modelDigest: string): number | undefined {
     return this.#serviceMs.get(modelDigest) ?? this.#load.serviceMs?.get(modelDigest);

@@ -26,6 +26,8 @@ export interface DispatcherOptions {
   /** An operator has taken the region out of the system. */
   readonly isRemoved: (region: string) => boolean;
   readonly readyRegions: (modelDigest: string) => ReadonlySet<string>;
+  /** A task is this owner's from now on. */
+  readonly accepted?: (task: Task) => void;
 }
 
 /** Placements of one round; then others get the processor, and the round goes on. */
@@ -102,6 +104,7 @@ export class Dispatcher {
     for (const task of tasks) {
       this.#table.put(task);
       this.#queue.add(entryOf(task), false);
+      this.#options.accepted?.(task);
     }
     this.#options.ports.wake();
   }

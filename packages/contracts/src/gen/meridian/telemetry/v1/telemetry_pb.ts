@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/telemetry/v1/telemetry.proto.
  */
 export const file_meridian_telemetry_v1_telemetry: GenFile = /*@__PURE__*/
-  fileDesc("CiVtZXJpZGlhbi90ZWxlbWV0cnkvdjEvdGVsZW1ldHJ5LnByb3RvEhVtZXJpZGlhbi50ZWxlbWV0cnkudjEizwEKCkxvYWRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhMKC291dHN0YW5kaW5nGAIgASgNEhAKCGNhcGFjaXR5GAMgASgBEg0KBXByaWNlGAQgASgBEg8KB3dvcmtlcnMYBSABKA0SMAoGbW9kZWxzGAYgAygLMiAubWVyaWRpYW4udGVsZW1ldHJ5LnYxLk1vZGVsTG9hZBINCgVzbG90cxgHIAEoDRIPCgdzZXR0bGVkGAggASgNEhgKEG1lYXN1cmVkX3VuaXhfbXMYCSABKAQiNQoJTW9kZWxMb2FkEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRISCgpzZXJ2aWNlX21zGAIgASgBYgZwcm90bzM");
+  fileDesc("CiVtZXJpZGlhbi90ZWxlbWV0cnkvdjEvdGVsZW1ldHJ5LnByb3RvEhVtZXJpZGlhbi50ZWxlbWV0cnkudjEizwEKCkxvYWRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhMKC291dHN0YW5kaW5nGAIgASgNEhAKCGNhcGFjaXR5GAMgASgBEg0KBXByaWNlGAQgASgBEg8KB3dvcmtlcnMYBSABKA0SMAoGbW9kZWxzGAYgAygLMiAubWVyaWRpYW4udGVsZW1ldHJ5LnYxLk1vZGVsTG9hZBINCgVzbG90cxgHIAEoDRIPCgdzZXR0bGVkGAggASgNEhgKEG1lYXN1cmVkX3VuaXhfbXMYCSABKAQiNQoJTW9kZWxMb2FkEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRISCgpzZXJ2aWNlX21zGAIgASgBIoMCCgxEZW1hbmRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhgKEG1lYXN1cmVkX3VuaXhfbXMYAiABKAQSNAoHc291cmNlcxgDIAMoCzIjLm1lcmlkaWFuLnRlbGVtZXRyeS52MS5Tb3VyY2VEZW1hbmQSNQoFbGlua3MYBCADKAsyJi5tZXJpZGlhbi50ZWxlbWV0cnkudjEuTGlua01lYXN1cmVtZW50EjkKDXNlcnZpY2VfdGltZXMYBSADKAsyIi5tZXJpZGlhbi50ZWxlbWV0cnkudjEuU2VydmljZVRpbWUSIQoZdW5saXN0ZWRfdGFza3NfcGVyX3NlY29uZBgGIAEoASLaAQoMU291cmNlRGVtYW5kEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRINCgVtb2RlbBgCIAEoCRIQCghwcmlvcml0eRgDIAEoCRISCgpyZXN0cmljdGVkGAQgASgIEhcKD2FsbG93ZWRfcmVnaW9ucxgFIAMoCRIYChBydW5uYWJsZV9yZWdpb25zGAYgAygJEhgKEHRhc2tzX3Blcl9zZWNvbmQYByABKAESFQoNcGljdHVyZV9ieXRlcxgIIAEoARIbChNleHBlY3RlZF9zZXJ2aWNlX21zGAkgASgBImMKD0xpbmtNZWFzdXJlbWVudBIOCgZyZWdpb24YASABKAkSFQoNcm91bmRfdHJpcF9tcxgCIAEoARIWCg5iYW5kd2lkdGhfbWJwcxgDIAEoARIRCgl0cmFuc2ZlcnMYBCABKA0iRwoLU2VydmljZVRpbWUSDgoGcmVnaW9uGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCRISCgpzZXJ2aWNlX21zGAMgASgBYgZwcm90bzM");
 
 /**
  * Subject meridian.<origin>.telemetry, ten times a second while the load changes, else once a second.
@@ -106,4 +106,199 @@ export type ModelLoad = Message<"meridian.telemetry.v1.ModelLoad"> & {
  */
 export const ModelLoadSchema: GenMessage<ModelLoad> = /*@__PURE__*/
   messageDesc(file_meridian_telemetry_v1_telemetry, 1);
+
+/**
+ * Subject meridian.<origin>.demand, once a second, and at once when a region is reached again or not any more: what this
+ * scheduler's callers ask for, and how it reaches the regions. Those of a region's schedulers add up.
+ *
+ * @generated from message meridian.telemetry.v1.DemandReport
+ */
+export type DemandReport = Message<"meridian.telemetry.v1.DemandReport"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * Wall clock of the region at the measurement, later for each report of a scheduler: what is older is no news.
+   *
+   * @generated from field: uint64 measured_unix_ms = 2;
+   */
+  measuredUnixMs: bigint;
+
+  /**
+   * At most 128. What is asked for least stands together, without a model.
+   *
+   * @generated from field: repeated meridian.telemetry.v1.SourceDemand sources = 3;
+   */
+  sources: SourceDemand[];
+
+  /**
+   * Of the regions that answer.
+   *
+   * @generated from field: repeated meridian.telemetry.v1.LinkMeasurement links = 4;
+   */
+  links: LinkMeasurement[];
+
+  /**
+   * As measured on the tasks of this scheduler, at most 512.
+   *
+   * @generated from field: repeated meridian.telemetry.v1.ServiceTime service_times = 5;
+   */
+  serviceTimes: ServiceTime[];
+
+  /**
+   * Accepted tasks a second for which `sources` had no room.
+   *
+   * @generated from field: double unlisted_tasks_per_second = 6;
+   */
+  unlistedTasksPerSecond: number;
+};
+
+/**
+ * Describes the message meridian.telemetry.v1.DemandReport.
+ * Use `create(DemandReportSchema)` to create a new message.
+ */
+export const DemandReportSchema: GenMessage<DemandReport> = /*@__PURE__*/
+  messageDesc(file_meridian_telemetry_v1_telemetry, 2);
+
+/**
+ * Accepted tasks of one model, priority class and set of regions in which they may run.
+ *
+ * @generated from message meridian.telemetry.v1.SourceDemand
+ */
+export type SourceDemand = Message<"meridian.telemetry.v1.SourceDemand"> & {
+  /**
+   * Empty for several models together.
+   *
+   * @generated from field: string model_digest = 1;
+   */
+  modelDigest: string;
+
+  /**
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * `high`, `normal`, `low`.
+   *
+   * @generated from field: string priority = 3;
+   */
+  priority: string;
+
+  /**
+   * Whether a residency rule names the regions.
+   *
+   * @generated from field: bool restricted = 4;
+   */
+  restricted: boolean;
+
+  /**
+   * @generated from field: repeated string allowed_regions = 5;
+   */
+  allowedRegions: string[];
+
+  /**
+   * In which they can run now: allowed, the model is ready there, and a member.
+   *
+   * @generated from field: repeated string runnable_regions = 6;
+   */
+  runnableRegions: string[];
+
+  /**
+   * Exponentially weighted.
+   *
+   * @generated from field: double tasks_per_second = 7;
+   */
+  tasksPerSecond: number;
+
+  /**
+   * Mean of a picture.
+   *
+   * @generated from field: double picture_bytes = 8;
+   */
+  pictureBytes: number;
+
+  /**
+   * Of one task on the reference worker, as the model's manifest has it.
+   *
+   * @generated from field: double expected_service_ms = 9;
+   */
+  expectedServiceMs: number;
+};
+
+/**
+ * Describes the message meridian.telemetry.v1.SourceDemand.
+ * Use `create(SourceDemandSchema)` to create a new message.
+ */
+export const SourceDemandSchema: GenMessage<SourceDemand> = /*@__PURE__*/
+  messageDesc(file_meridian_telemetry_v1_telemetry, 3);
+
+/**
+ * One link as its near end sees it.
+ *
+ * @generated from message meridian.telemetry.v1.LinkMeasurement
+ */
+export type LinkMeasurement = Message<"meridian.telemetry.v1.LinkMeasurement"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * @generated from field: double round_trip_ms = 2;
+   */
+  roundTripMs: number;
+
+  /**
+   * Megabits a second that pictures get on it.
+   *
+   * @generated from field: double bandwidth_mbps = 3;
+   */
+  bandwidthMbps: number;
+
+  /**
+   * Pictures behind `bandwidth_mbps`; 0: it is the configured one.
+   *
+   * @generated from field: uint32 transfers = 4;
+   */
+  transfers: number;
+};
+
+/**
+ * Describes the message meridian.telemetry.v1.LinkMeasurement.
+ * Use `create(LinkMeasurementSchema)` to create a new message.
+ */
+export const LinkMeasurementSchema: GenMessage<LinkMeasurement> = /*@__PURE__*/
+  messageDesc(file_meridian_telemetry_v1_telemetry, 4);
+
+/**
+ * Mean processing time of a model on a worker of a region.
+ *
+ * @generated from message meridian.telemetry.v1.ServiceTime
+ */
+export type ServiceTime = Message<"meridian.telemetry.v1.ServiceTime"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * @generated from field: string model_digest = 2;
+   */
+  modelDigest: string;
+
+  /**
+   * @generated from field: double service_ms = 3;
+   */
+  serviceMs: number;
+};
+
+/**
+ * Describes the message meridian.telemetry.v1.ServiceTime.
+ * Use `create(ServiceTimeSchema)` to create a new message.
+ */
+export const ServiceTimeSchema: GenMessage<ServiceTime> = /*@__PURE__*/
+  messageDesc(file_meridian_telemetry_v1_telemetry, 5);
 
