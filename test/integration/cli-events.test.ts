@@ -49,7 +49,7 @@ beforeAll(async () => {
     meter,
   });
   await mkdir(join(state, 'run'));
-  const regions = { beijing: { scheduler: '127.0.0.1:1', sync: '127.0.0.1:1', nats: url } };
+  const regions = { beijing: { scheduler: '127.0.0.1:1', sync: '127.0.0.1:1', optimizer: '127.0.0.1:1', nats: url } };
   const running = { regions, control: '', certificates: brokers.installation.directory };
   await writeFile(join(state, 'run', 'running.json'), JSON.stringify(running));
 }, 60_000);

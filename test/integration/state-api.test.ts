@@ -39,7 +39,7 @@ beforeAll(async () => {
   await Promise.all(REGIONS.map((region) => sync(region).start()));
   const doors = REGIONS.map((region) => {
     const { address } = sync(region);
-    return [region, { scheduler: address, sync: address, nats: brokers.of(region).clientUrl }];
+    return [region, { scheduler: address, sync: address, optimizer: address, nats: brokers.of(region).clientUrl }];
   });
   await mkdir(join(directory, 'run'));
   const running = { regions: Object.fromEntries(doors), control: '', certificates: brokers.installation.directory };

@@ -21,7 +21,12 @@ const telemetry = startTelemetry({ service: 'test', region: 'beijing', replica: 
 const logger = createLogger({ name: 'test', region: 'beijing', level: 'silent' });
 
 /** A region that is not up. */
-export const away = { scheduler: '127.0.0.1:1', sync: '127.0.0.1:1', nats: 'tls://127.0.0.1:1' };
+export const away = {
+  scheduler: '127.0.0.1:1',
+  sync: '127.0.0.1:1',
+  optimizer: '127.0.0.1:1',
+  nats: 'tls://127.0.0.1:1',
+};
 
 /** The command line as a process, and a region whose doors are real and whose answers are canned. */
 export class CliWorld {
@@ -86,7 +91,12 @@ export class CliWorld {
     const scheduler = await this.openDoor('scheduler');
     const sync = await this.openDoor('sync');
     const regions = {
-      beijing: { scheduler: `127.0.0.1:${scheduler}`, sync: `127.0.0.1:${sync}`, nats: 'tls://127.0.0.1:1' },
+      beijing: {
+        scheduler: `127.0.0.1:${scheduler}`,
+        sync: `127.0.0.1:${sync}`,
+        optimizer: '127.0.0.1:1',
+        nats: 'tls://127.0.0.1:1',
+      },
       ...others,
     };
     const control = join(this.state, 'run', 'control.sock');

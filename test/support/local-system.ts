@@ -15,6 +15,7 @@ export interface RunningSystem {
   /** A channel to a region's scheduler, with the client's certificate or another folder below `certificates`. */
   channel(region: string, identity?: string): Promise<Channel>;
   syncChannel(region: string, identity?: string): Promise<Channel>;
+  planChannel(region: string, identity?: string): Promise<Channel>;
   /** Stops everything and removes the state folder. */
   stop(): Promise<void>;
 }
@@ -89,6 +90,7 @@ export async function startLocalSystem(options: StartOptions = {}): Promise<Runn
     stateRoot,
     channel: (region, identity = 'client') => open(system.schedulerAddress(region), identity),
     syncChannel: (region, identity = 'operator') => open(system.syncAddress(region), identity),
+    planChannel: (region, identity = 'client') => open(system.optimizerAddress(region), identity),
     stop: async () => {
       for (const channel of channels) channel.close();
       await system.stop();

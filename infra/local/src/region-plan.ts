@@ -2,14 +2,16 @@ import { getCompileCacheDir } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { RegionPaths, StatePaths } from './paths.ts';
 
-export const SERVICES = ['sync', 'scheduler', 'inference-worker'] as const;
+export const SERVICES = ['sync', 'scheduler', 'optimizer', 'inference-worker'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
 /** Certificate folder and NATS role of each service. */
-export const ROLE_OF = { sync: 'sync', scheduler: 'scheduler', 'inference-worker': 'worker' } as const satisfies Record<
-  ServiceName,
-  string
->;
+export const ROLE_OF = {
+  sync: 'sync',
+  scheduler: 'scheduler',
+  optimizer: 'optimizer',
+  'inference-worker': 'worker',
+} as const satisfies Record<ServiceName, string>;
 
 export interface RegionPlan {
   readonly region: string;
@@ -20,6 +22,7 @@ export interface RegionPlan {
     readonly monitor: number;
     readonly scheduler: number;
     readonly sync: number;
+    readonly optimizer: number;
     readonly metrics: Readonly<Record<string, number>>;
   };
   /** Instances to run: `inference-worker-2` is the second worker. */
@@ -43,6 +46,7 @@ export function regionPlan(
       monitor: port(`${region}/monitor`),
       scheduler: port(`${region}/grpc`),
       sync: port(`${region}/sync`),
+      optimizer: port(`${region}/optimizer`),
       metrics,
     },
     instances,
@@ -50,7 +54,7 @@ export function regionPlan(
 }
 
 export function regionPortNames(region: string, workers: number): string[] {
-  const doors = ['client', 'leaf', 'monitor', 'grpc', 'sync'].map((door) => `${region}/${door}`);
+  const doors = ['client', 'leaf', 'monitor', 'grpc', 'sync', 'optimizer'].map((door) => `${region}/${door}`);
   return [...doors, ...instancesOf(workers).map(({ name }) => `${region}/metrics/${name}`)];
 }
 
@@ -59,7 +63,8 @@ function instancesOf(workers: number): { service: ServiceName; name: string }[] 
     service: 'inference-worker' as const,
     name: i === 0 ? 'inference-worker' : `inference-worker-${i + 1}`,
   }));
-  return [{ service: 'sync', name: 'sync' }, { service: 'scheduler', name: 'scheduler' }, ...numbered];
+  const single = (['sync', 'scheduler', 'optimizer'] as const).map((service) => ({ service, name: service }));
+  return [...single, ...numbered];
 }
 
 /**
@@ -97,6 +102,7 @@ export function serviceEnvironment(
       MERIDIAN_GRPC_LISTEN: `127.0.0.1:${plan.ports.scheduler}`,
       MERIDIAN_SYNC_ADDRESS: `127.0.0.1:${plan.ports.sync}`,
     },
+    optimizer: { MERIDIAN_GRPC_LISTEN: `127.0.0.1:${plan.ports.optimizer}` },
     'inference-worker': { MERIDIAN_SYNC_ADDRESS: `127.0.0.1:${plan.ports.sync}` },
   };
   return { ...common, ...own[instance.service] };

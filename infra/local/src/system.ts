@@ -121,7 +121,7 @@ export class LocalSystem {
     });
   }
 
-  /** `scheduler`, `sync`, `inference-worker`, `inference-worker-2`, `broker`. */
+  /** `scheduler`, `sync`, `optimizer`, `inference-worker`, `inference-worker-2`, `broker`. */
   process(region: string, name: string): ManagedProcess {
     const processes = this.region(region).processes;
     const found = processes.find((process) => process.spec.name === `${region}/${name}`);
@@ -138,6 +138,10 @@ export class LocalSystem {
     return `127.0.0.1:${this.region(region).settings.plan.ports.sync}`;
   }
 
+  optimizerAddress(region: string): string {
+    return `127.0.0.1:${this.region(region).settings.plan.ports.optimizer}`;
+  }
+
   natsUrl(region: string): string {
     return `tls://127.0.0.1:${this.region(region).settings.plan.ports.client}`;
   }
@@ -149,6 +153,7 @@ export class LocalSystem {
         {
           scheduler: this.schedulerAddress(name),
           sync: this.syncAddress(name),
+          optimizer: this.optimizerAddress(name),
           nats: this.natsUrl(name),
           metrics: this.region(name).settings.plan.ports.metrics,
         },

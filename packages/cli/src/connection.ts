@@ -9,7 +9,7 @@ const WINDOW_BYTES = 2 ** 20;
 
 export interface DoorOptions<S> {
   readonly service: S;
-  readonly door: 'scheduler' | 'sync';
+  readonly door: 'scheduler' | 'sync' | 'optimizer';
   /** Whose certificate to show. `operator` may change the shared state. */
   readonly identity: 'client' | 'operator';
 }

@@ -7,6 +7,7 @@ import { addEventsCommand } from './commands/events.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addJobsCommands } from './commands/jobs.ts';
 import { addModelsCommands } from './commands/models.ts';
+import { addPlanCommand } from './commands/plan.ts';
 import { addRecognizeCommand } from './commands/recognize.ts';
 import { addRegionsCommand } from './commands/regions.ts';
 import { addSimulateCommand } from './commands/simulate.ts';
@@ -38,6 +39,7 @@ export function createProgram(context: CommandContext, stateDirectory: string): 
   addEventsCommand(program, context);
   addTraceCommand(program, context);
   addExplainCommand(program, context);
+  addPlanCommand(program, context);
   addChaosCommands(program, context);
   addSimulateCommand(program, context);
   return program;

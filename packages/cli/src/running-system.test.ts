@@ -25,10 +25,24 @@ const writeRunning = (value: unknown) => writeFile(join(state, 'run', 'running.j
 
 describe('findSystem', () => {
   test('reads what the local run wrote, and what it adds later', async () => {
-    const doors = { scheduler: '127.0.0.1:1', sync: '127.0.0.1:2', nats: 'tls://127.0.0.1:3', metrics: 4 };
+    const doors = {
+      scheduler: '127.0.0.1:1',
+      sync: '127.0.0.1:2',
+      optimizer: '127.0.0.1:5',
+      nats: 'tls://127.0.0.1:3',
+      metrics: 4,
+    };
     await writeRunning({ regions: { beijing: doors }, control: '/c', certificates: '/d', pid: 1 });
     expect(await findSystem({ state })).toEqual({
-      regions: [{ name: 'beijing', scheduler: '127.0.0.1:1', sync: '127.0.0.1:2', nats: 'tls://127.0.0.1:3' }],
+      regions: [
+        {
+          name: 'beijing',
+          scheduler: '127.0.0.1:1',
+          sync: '127.0.0.1:2',
+          optimizer: '127.0.0.1:5',
+          nats: 'tls://127.0.0.1:3',
+        },
+      ],
       control: '/c',
       certificates: '/d',
     });
@@ -44,7 +58,7 @@ describe('findSystem', () => {
     await expect(findSystem({ state, address: '[::1]:9' })).rejects.toThrow(/--certificates/);
     await expect(findSystem({ state, address: 'nonsense', certificates: '/c' })).rejects.toThrow(/host:port/);
     expect(await findSystem({ state, address: '[::1]:9', certificates: '/c', region: 'tokyo' })).toEqual({
-      regions: [{ name: 'tokyo', scheduler: '[::1]:9', sync: '[::1]:9', nats: 'tls://[::1]:9' }],
+      regions: [{ name: 'tokyo', scheduler: '[::1]:9', sync: '[::1]:9', optimizer: '[::1]:9', nats: 'tls://[::1]:9' }],
       certificates: '/c',
     });
   });
@@ -54,7 +68,13 @@ test('without a name the first region that answers is taken; a wrong name lists 
   const server = await listen(createServer(), 0);
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
-  const doors = (name: string, port: number) => ({ name, scheduler: `localhost:${port}`, sync: '', nats: '' });
+  const doors = (name: string, port: number) => ({
+    name,
+    scheduler: `localhost:${port}`,
+    sync: '',
+    optimizer: '',
+    nats: '',
+  });
   const system: RunningSystem = { regions: [doors('down', 1), doors('up', address.port)], certificates: '' };
   expect((await chooseRegion(system)).name).toBe('up');
   expect((await chooseRegion(system, 'down')).name).toBe('down');

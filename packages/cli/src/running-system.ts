@@ -11,6 +11,8 @@ export interface RegionDoors {
   readonly scheduler: string;
   /** host:port of the sync service's gRPC. */
   readonly sync: string;
+  /** host:port of the optimizer's gRPC. */
+  readonly optimizer: string;
   /** tls://host:port of the broker. */
   readonly nats: string;
 }
@@ -32,7 +34,10 @@ export interface SystemOptions {
 }
 
 const runningSchema = z.object({
-  regions: z.record(z.string(), z.object({ scheduler: z.string(), sync: z.string(), nats: z.string() })),
+  regions: z.record(
+    z.string(),
+    z.object({ scheduler: z.string(), sync: z.string(), optimizer: z.string(), nats: z.string() }),
+  ),
   control: z.string(),
   certificates: z.string(),
 });
@@ -68,7 +73,7 @@ function systemAt(address: string, options: SystemOptions): RunningSystem {
   if (!HOST_PORT.test(address))
     throw new Failure('INVALID_ARGUMENT', `--address: expected host:port, got ${JSON.stringify(address)}`);
   const name = options.region ?? address;
-  const doors = { name, scheduler: address, sync: address, nats: `tls://${address}` };
+  const doors = { name, scheduler: address, sync: address, optimizer: address, nats: `tls://${address}` };
   return { regions: [doors], certificates: options.certificates };
 }
 

@@ -1,0 +1,2 @@
+export { compose } from './compose.ts';
+export { type OptimizerConfig, optimizerConfig } from './config.ts';

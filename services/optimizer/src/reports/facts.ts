@@ -1,0 +1,64 @@
+import type { PriorityClassName } from '@meridian/contracts';
+
+/** What a region says of its own load, checked. */
+export interface LoadFacts {
+  readonly region: string;
+  /** Wall clock of the region. */
+  readonly measuredMs: number;
+  /** As configured there; worker-seconds a second of the reference model, ≥ 0. */
+  readonly capacity: number;
+  /** Pictures at a time; 0: no worker. */
+  readonly workers: number;
+  readonly outstanding: number;
+  readonly priceMs: number;
+  /** Measured there, by model. */
+  readonly serviceMs: ReadonlyMap<string, number>;
+}
+
+/** What one scheduler says of its callers and its ways, checked. */
+export interface DemandFacts {
+  readonly region: string;
+  readonly measuredMs: number;
+  readonly sources: readonly SourceFacts[];
+  /** By region that answers it. */
+  readonly links: ReadonlyMap<string, LinkFacts>;
+  /** Measured on its tasks. */
+  readonly services: readonly ServiceFacts[];
+  readonly unlistedPerSecond: number;
+}
+
+export interface SourceFacts {
+  /** Empty for several models together. */
+  readonly modelDigest: string;
+  readonly model: string;
+  readonly priority: PriorityClassName;
+  /** Sorted; undefined: no rule. */
+  readonly allowed: readonly string[] | undefined;
+  /** Sorted. */
+  readonly runnable: readonly string[];
+  readonly tasksPerSecond: number;
+  readonly pictureBytes: number;
+  readonly expectedServiceMs: number;
+}
+
+export interface LinkFacts {
+  readonly roundTripMs: number;
+  readonly bandwidthMbps: number;
+  readonly transfers: number;
+}
+
+export interface ServiceFacts {
+  readonly region: string;
+  readonly modelDigest: string;
+  readonly serviceMs: number;
+}
+
+/**
+ * Why a report, or an entry of one, is left out of account.
+ *
+ * `region`: it speaks of a region that is not its own, or there is none; `number`: not a number, negative or absurd;
+ * `text`: no priority class, no digest; `too-many`: more entries than any of ours sends, or more schedulers;
+ * `stale`: measured too long ago; `ahead`: by a clock ahead of ours; `old`: not later than the one before;
+ * `unknown-region`: an entry about a region that is not in the topology here: the rest counts.
+ */
+export type Refusal = 'region' | 'number' | 'text' | 'too-many' | 'stale' | 'ahead' | 'old' | 'unknown-region';
