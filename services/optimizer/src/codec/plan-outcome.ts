@@ -53,7 +53,7 @@ function sourceMessage(
       const { capacity, workers } = problem.regions.find(({ name }) => name === region) as PlanRegion;
       const serviceMs = (taskCost * workers * 1_000) / capacity;
       return {
-        ...{ region, roundTripMs, serviceMs, tasksPerSecond: rate, share: rate / tasksPerSecond },
+        ...{ region, roundTripMs, serviceMs, tasksPerSecond: rate, share: Math.min(1, rate / tasksPerSecond) },
         transferMs: Math.max(0, latencyMs - roundTripMs - serviceMs),
         waitMs: waits.get(region) ?? 0,
       };

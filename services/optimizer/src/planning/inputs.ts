@@ -23,7 +23,7 @@ export interface PlanInputs {
 }
 
 /** Sources × regions. A plan is computed in one go, and nothing else of the process runs meanwhile. */
-const PLAN_LANES_MAX = 40_000;
+const PLAN_LANES_MAX = 20_000;
 /** More than the fleets of all regions together have: what a plan accepts. */
 const CAPACITY_MAX = 1e6;
 /** Squared coefficient of variation of service times: nobody measures it; 1 is that of an exponential distribution. */
