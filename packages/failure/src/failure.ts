@@ -7,7 +7,7 @@ export interface FailureOptions {
   readonly reason?: string;
   /** How long the caller should wait before trying again. */
   readonly retryDelayMs?: number;
-  /** Ids and limits that help the caller: never secrets, paths or addresses. */
+  /** Ids and limits that help the caller: never secrets or paths, nor addresses but those of public doors. */
   readonly details?: Readonly<Record<string, string>>;
   /** Kept for the local log, never sent. */
   readonly cause?: unknown;

@@ -376,7 +376,8 @@ export const TaskResultSchema: GenMessage<TaskResult> = /*@__PURE__*/
   messageDesc(file_meridian_recognition_v1_recognition, 7);
 
 /**
- * Where the work may run: in these regions, and in the regions of these zones. Empty: anywhere.
+ * The same as `only` of the metadata `meridian-residency`, and holds beside it. Empty: says nothing. The region that is called
+ * must be among them; as it has read the message by then, only the metadata keeps pictures from it.
  *
  * @generated from message meridian.recognition.v1.ResidencyRule
  */
@@ -1052,7 +1053,9 @@ export const JobStateSchema: GenEnum<JobState> = /*@__PURE__*/
 /**
  * The public door of a region: recognise pictures at once, or submit a durable job of many.
  *
- * Every method takes `tenant`; empty means `public`. Errors are google.rpc.Status with ErrorInfo (`reason`, domain
+ * Every method takes `tenant`; empty means `public`, and in calls that bring pictures the one of the metadata
+ * `meridian-tenant`, where there is one. Those calls take a residency rule: in the metadata `meridian-residency`, where it is checked before any message is read
+ * (meridian/residency/v1), or in the message, which this region has read by then. Errors are google.rpc.Status with ErrorInfo (`reason`, domain
  * `meridian`) and, where trying again helps, RetryInfo.
  *
  * @generated from service meridian.recognition.v1.RecognitionService

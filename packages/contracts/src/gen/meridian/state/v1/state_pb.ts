@@ -4,13 +4,15 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Rule } from "../../residency/v1/residency_pb.ts";
+import { file_meridian_residency_v1_residency } from "../../residency/v1/residency_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file meridian/state/v1/state.proto.
  */
 export const file_meridian_state_v1_state: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tZXJpZGlhbi9zdGF0ZS92MS9zdGF0ZS5wcm90bxIRbWVyaWRpYW4uc3RhdGUudjEiZgoHVmVyc2lvbhILCgNkb3QYASABKAkSCwoDaGxjGAIgASgJEg0KBXZhbHVlGAMgASgMEg8KB2RlbGV0ZWQYBCABKAgSDgoGYXV0aG9yGAUgASgJEhEKCWV4dGVuc2lvbhgGIAEoDCJTCgVFbnRyeRILCgNrZXkYASABKAkSLAoIdmVyc2lvbnMYAiADKAsyGi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uEg8KB2NvbnRleHQYAyABKAkiqgIKCUxvZ1JlY29yZBInCgVlbnRyeRgBIAEoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5Eg0KBWFjdG9yGAIgASgJEg8KB2NvdW50ZXIYAyABKAQSFgoOdmVyc2lvbl92ZWN0b3IYBCABKAkSKAoEbWV0YRgFIAEoCzIaLm1lcmlkaWFuLnN0YXRlLnYxLkxvZ01ldGESLgoFY2xvY2sYBiADKAsyHy5tZXJpZGlhbi5zdGF0ZS52MS5BY3RvckNvdW50ZXISEAoIbGFzdF9obGMYByABKAkSEgoKZ3JvdXBfc2l6ZRgIIAEoDRISCgpncm91cF9sYXN0GAkgASgEEigKBmJlZm9yZRgKIAEoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5IiYKDFdhdGNoUmVxdWVzdBIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCSJ3Cg1XYXRjaFJlc3BvbnNlEikKB2VudHJpZXMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeRIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCRIRCgljYXVnaHRfdXAYAyABKAgSEAoIaXNfd2hvbGUYBCABKAgiMQoPUmVhZEJsb2JSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiIQoQUmVhZEJsb2JSZXNwb25zZRINCgVjaHVuaxgBIAEoDCIgCg5Nb2RlbFBhcnRTdGFydBIOCgZkaWdlc3QYASABKAkicgoPQWRkTW9kZWxSZXF1ZXN0EhIKCG1hbmlmZXN0GAEgASgJSAASMgoFc3RhcnQYAiABKAsyIS5tZXJpZGlhbi5zdGF0ZS52MS5Nb2RlbFBhcnRTdGFydEgAEg8KBWNodW5rGAMgASgMSABCBgoEcGFydCJPChBBZGRNb2RlbFJlc3BvbnNlEg0KBW1vZGVsGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCSITChFMaXN0TW9kZWxzUmVxdWVzdCJyCgVNb2RlbBIMCgRuYW1lGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCRIQCghtYW5pZmVzdBgDIAEoCRIVCg1yZWFkeV9yZWdpb25zGAQgAygJEgsKA2RvdBgFIAEoCRIPCgdwcm9ibGVtGAYgASgJImcKEkxpc3RNb2RlbHNSZXNwb25zZRIoCgZtb2RlbHMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5Nb2RlbBIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCRIPCgdyZWdpb25zGAMgAygJImwKElJlcG9ydFJlYWR5UmVxdWVzdBIUCgxtb2RlbF9kaWdlc3QYASABKAkSDgoGd29ya2VyGAIgASgJEg0KBXJlYWR5GAMgASgIEg8KB3Byb2JsZW0YBCABKAkSEAoIbGVhc2VfbXMYBSABKA0iLQoTUmVwb3J0UmVhZHlSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCSIqCg5SZXF1aXJlZFJlY29yZBILCgNrZXkYASABKAkSCwoDZG90GAIgASgJInIKE0F3YWl0UmVjb3Jkc1JlcXVlc3QSMgoHcmVjb3JkcxgBIAMoCzIhLm1lcmlkaWFuLnN0YXRlLnYxLlJlcXVpcmVkUmVjb3JkEhMKC2Zyb21fcmVnaW9uGAIgASgJEhIKCnRpbWVvdXRfbXMYAyABKA0iYgoUQXdhaXRSZWNvcmRzUmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkSMgoHbWlzc2luZxgCIAMoCzIhLm1lcmlkaWFuLnN0YXRlLnYxLlJlcXVpcmVkUmVjb3JkIkMKC01vZGVsUmVjb3JkEgwKBG5hbWUYASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJEhAKCG1hbmlmZXN0GAMgASgJIjMKC1JlYWR5UmVjb3JkEg4KBnJlZ2lvbhgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAki5gEKBURlbHRhEikKB2VudHJpZXMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeRITCgtmcm9tX3ZlY3RvchgCIAEoCRIRCgl0b192ZWN0b3IYAyABKAkSLAoFYmxvY2sYBCABKAsyHS5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeUJsb2NrEhIKCmdlbmVyYXRpb24YBSABKA0SFAoMbGlzdHNfdmVjdG9yGAYgASgJEjIKCWZvcmdvdHRlbhgHIAMoCzIfLm1lcmlkaWFuLnN0YXRlLnYxLkFjdG9yQ291bnRlciKiAQoMRmV0Y2hSZXF1ZXN0EhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEhEKCW1heF9ieXRlcxgCIAEoDRIRCglhZnRlcl9rZXkYAyABKAkSDgoGcmVnaW9uGAQgASgJEhIKCmdlbmVyYXRpb24YBSABKA0SDAoEa2V5cxgGIAMoCRIRCglpc19yZXBhaXIYByABKAgSDwoHaXNfYXdheRgIIAEoCCLJAgoNRmV0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEAoIbmV4dF9rZXkYAyABKAkSLAoFYmxvY2sYBCABKAsyHS5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeUJsb2NrEhIKCmdlbmVyYXRpb24YBSABKA0SFgoOaXNfd2hvbGVfcmFuZ2UYBiABKAgSEgoKaXNfcmVmdXNlZBgHIAEoCBIUCgxzZW50X3VuaXhfbXMYCCABKAQSFQoNaXNfcmVjb3ZlcmluZxgJIAEoCBIUCgxoZWFyZF9hY3RvcnMYCiADKAkSMgoJY29sbGVjdGVkGAsgAygLMh8ubWVyaWRpYW4uc3RhdGUudjEuQWN0b3JDb3VudGVyIn0KEUVuZGVkRXBvY2hzUmVjb3JkEg4KBmVwb2NocxgBIAMoBhIQCghjb3VudGVycxgCIAMoBBIVCg1saXN0ZWRfZXBvY2hzGAMgAygGEhcKD2xpc3RlZF9jb3VudGVycxgEIAMoBBIWCg5saXN0ZWRfcmVnaW9ucxgFIAMoCSI2CgxNZW1iZXJSZWNvcmQSEgoKaXNfcmVtb3ZlZBgBIAEoCBISCgpnZW5lcmF0aW9uGAIgASgNImsKClNlYWxSZWNvcmQSEgoKZ2VuZXJhdGlvbhgBIAEoDRIyCgRzZWVuGAIgASgLMiQubWVyaWRpYW4uc3RhdGUudjEuRW5kZWRFcG9jaHNSZWNvcmQSFQoNdW5zZWVuX2Vwb2NocxgDIAMoBiKDAQoHTG9nTWV0YRIyCgljb2xsZWN0ZWQYAiADKAsyHy5tZXJpZGlhbi5zdGF0ZS52MS5BY3RvckNvdW50ZXISEgoKZ2VuZXJhdGlvbhgDIAEoDRIYChBkaXN0cnVzdGVkX3VudGlsGAQgASgEEhAKCGlkZW50aXR5GAUgASgJSgQIARACIi4KDEFjdG9yQ291bnRlchINCgVhY3RvchgBIAEoCRIPCgdjb3VudGVyGAIgASgEIvoBCgRIZWFkEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEgwKBGxpZmUYAiABKAYSEAoIc2VxdWVuY2UYAyABKAQSEgoKZ2VuZXJhdGlvbhgEIAEoDRIUCgxzZW50X3VuaXhfbXMYBSABKAQSDgoGZGlnZXN0GAYgASgJEhUKDWlzX3JlY292ZXJpbmcYByABKAgSGwoTa25vd25fdW50aWxfdW5peF9tcxgIIAEoBBIOCgZyb3VuZHMYCSABKAQSGgoSbGFzdF9mZXRjaF91bml4X21zGAogASgEEhEKCWNvbmZsaWN0cxgLIAEoDRINCgVhY3RvchgMIAEoCSKrAQoKRW50cnlCbG9jaxIPCgdjb250ZXh0GAEgASgJEg4KBmFjdG9ycxgCIAMoCRIVCg1maXJzdF9jb3VudGVyGAMgASgEEhEKCWZpcnN0X2hsYxgEIAEoBhIPCgdhdXRob3JzGAUgAygJEg0KBWNvdW50GAYgASgNEg4KBHJvd3MYByABKAxIABIXCg1kZWZsYXRlZF9yb3dzGAggASgMSABCCQoHY29udGVudCIxChJSZW1vdmVNb2RlbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRINCgVmb3JjZRgCIAEoCCItChNSZW1vdmVNb2RlbFJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJIngKC1ZlcnNpb25WaWV3EgsKA2RvdBgBIAEoCRILCgNobGMYAiABKAkSDwoHdW5peF9tcxgDIAEoBBIOCgZyZWdpb24YBCABKAkSDgoGYXV0aG9yGAUgASgJEg8KB2RlbGV0ZWQYBiABKAgSDQoFdmFsdWUYByABKAwijwEKCUVudHJ5VmlldxILCgNrZXkYASABKAkSMAoIdmVyc2lvbnMYAiADKAsyHi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uVmlldxITCgZ3aW5uZXIYAyABKA1IAIgBARISCgpjb25mbGljdGVkGAQgASgIEg8KB2NvbnRleHQYBSABKAlCCQoHX3dpbm5lciJTCgpHZXRSZXF1ZXN0EgsKA2tleRgBIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCRIUCgd3YWl0X21zGAMgASgNSACIAQFCCgoIX3dhaXRfbXMiUgoLR2V0UmVzcG9uc2USKwoFZW50cnkYASABKAsyHC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeVZpZXcSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkijwEKC0xpc3RSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRIRCglhZnRlcl9rZXkYAiABKAkSDQoFbGltaXQYAyABKA0SFgoOdmVyc2lvbl92ZWN0b3IYBCABKAkSFAoHd2FpdF9tcxgFIAEoDUgAiAEBEhQKDHdpdGhfZGVsZXRlZBgGIAEoCEIKCghfd2FpdF9tcyJnCgxMaXN0UmVzcG9uc2USLQoHZW50cmllcxgBIAMoCzIcLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5VmlldxIQCghuZXh0X2tleRgCIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCSKEAQoKUHV0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSFAoHY29udGV4dBgDIAEoCUgAiAEBEhYKDnZlcnNpb25fdmVjdG9yGAQgASgJEhQKB3dhaXRfbXMYBSABKA1IAYgBAUIKCghfY29udGV4dEIKCghfd2FpdF9tcyI2CgtQdXRSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIngKDURlbGV0ZVJlcXVlc3QSCwoDa2V5GAEgASgJEhQKB2NvbnRleHQYAiABKAlIAIgBARIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCRIUCgd3YWl0X21zGAQgASgNSAGIAQFCCgoIX2NvbnRleHRCCgoIX3dhaXRfbXMiOQoORGVsZXRlUmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkSDwoHY2hhbmdlZBgCIAEoCCI6ChBXYXRjaEtleXNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCSJtChFXYXRjaEtleXNSZXNwb25zZRItCgdlbnRyaWVzGAEgAygLMhwubWVyaWRpYW4uc3RhdGUudjEuRW50cnlWaWV3EhYKDnZlcnNpb25fdmVjdG9yGAIgASgJEhEKCWNhdWdodF91cBgDIAEoCCJHCgtTZWVuVmVyc2lvbhILCgNrZXkYASABKAkSKwoHdmVyc2lvbhgCIAEoCzIaLm1lcmlkaWFuLnN0YXRlLnYxLlZlcnNpb24iLAoOSGlzdG9yeVJlcXVlc3QSCwoDa2V5GAEgASgJEg0KBWxpbWl0GAIgASgNImUKC0hpc3RvcnlJdGVtEi8KB3ZlcnNpb24YASABKAsyHi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uVmlldxIUCgxzZWVuX3VuaXhfbXMYAiABKAQSDwoHY3VycmVudBgDIAEoCCJYCg9IaXN0b3J5UmVzcG9uc2USLQoFaXRlbXMYASADKAsyHi5tZXJpZGlhbi5zdGF0ZS52MS5IaXN0b3J5SXRlbRIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCSKCAQoUTGlzdENvbmZsaWN0c1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEhEKCWFmdGVyX2tleRgCIAEoCRINCgVsaW1pdBgDIAEoDRIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCRIUCgd3YWl0X21zGAUgASgNSACIAQFCCgoIX3dhaXRfbXMicAoVTGlzdENvbmZsaWN0c1Jlc3BvbnNlEi0KB2VudHJpZXMYASADKAsyHC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeVZpZXcSEAoIbmV4dF9rZXkYAiABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAyABKAkirAEKFlJlc29sdmVDb25mbGljdFJlcXVlc3QSCwoDa2V5GAEgASgJEg0KA2RvdBgCIAEoCUgAEg8KBXZhbHVlGAMgASgMSAASEAoGZGVsZXRlGAQgASgISAASDwoHY29udGV4dBgFIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgGIAEoCRIUCgd3YWl0X21zGAcgASgNSAGIAQFCCAoGY2hvaWNlQgoKCF93YWl0X21zIjEKF1Jlc29sdmVDb25mbGljdFJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJIokCChBSZWdpb25TeW5jU3RhdHVzEg4KBnJlZ2lvbhgBIAEoCRIxCgVzdGF0ZRgCIAEoDjIiLm1lcmlkaWFuLnN0YXRlLnYxLlJlZ2lvblN5bmNTdGF0ZRIbChNrbm93bl91bnRpbF91bml4X21zGAMgASgEEg4KBnJvdW5kcxgEIAEoBBIWCg52ZXJzaW9uX3ZlY3RvchgFIAEoCRIVCg1oZWFyZF91bml4X21zGAYgASgEEhcKD3BlbmRpbmdfZW50cmllcxgHIAEoDRIaChJsYXN0X2ZldGNoX3VuaXhfbXMYCCABKAQSEQoJY29uZmxpY3RzGAkgASgNEg4KBmRpZ2VzdBgKIAEoCSIWChRHZXRTeW5jU3RhdHVzUmVxdWVzdCJyChVHZXRTeW5jU3RhdHVzUmVzcG9uc2USDgoGcmVnaW9uGAEgASgJEjQKB3JlZ2lvbnMYAiADKAsyIy5tZXJpZGlhbi5zdGF0ZS52MS5SZWdpb25TeW5jU3RhdHVzEhMKC25vd191bml4X21zGAMgASgEIi0KFldhdGNoU3luY1N0YXR1c1JlcXVlc3QSEwoLaW50ZXJ2YWxfbXMYASABKA0iUwoXV2F0Y2hTeW5jU3RhdHVzUmVzcG9uc2USOAoGc3RhdHVzGAEgASgLMigubWVyaWRpYW4uc3RhdGUudjEuR2V0U3luY1N0YXR1c1Jlc3BvbnNlIlYKE0NoYW5nZU1lbWJlclJlcXVlc3QSDgoGcmVnaW9uGAEgASgJEi8KBmFjdGlvbhgCIAEoDjIfLm1lcmlkaWFuLnN0YXRlLnYxLk1lbWJlckFjdGlvbiI/ChRDaGFuZ2VNZW1iZXJSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIhQKEkxpc3RNZW1iZXJzUmVxdWVzdCJLCgZNZW1iZXISDgoGcmVnaW9uGAEgASgJEjEKBXN0YXRlGAIgASgOMiIubWVyaWRpYW4uc3RhdGUudjEuUmVnaW9uU3luY1N0YXRlIlkKE0xpc3RNZW1iZXJzUmVzcG9uc2USKgoHbWVtYmVycxgBIAMoCzIZLm1lcmlkaWFuLnN0YXRlLnYxLk1lbWJlchIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCSrSAQoPUmVnaW9uU3luY1N0YXRlEiEKHVJFR0lPTl9TWU5DX1NUQVRFX1VOU1BFQ0lGSUVEEAASHAoYUkVHSU9OX1NZTkNfU1RBVEVfQUNUSVZFEAESHgoaUkVHSU9OX1NZTkNfU1RBVEVfUkVNT1ZJTkcQAhIdChlSRUdJT05fU1lOQ19TVEFURV9SRU1PVkVEEAMSIAocUkVHSU9OX1NZTkNfU1RBVEVfUkVDT1ZFUklORxAEEh0KGVJFR0lPTl9TWU5DX1NUQVRFX1VOSEVBUkQQBSpeCgxNZW1iZXJBY3Rpb24SHQoZTUVNQkVSX0FDVElPTl9VTlNQRUNJRklFRBAAEhUKEU1FTUJFUl9BQ1RJT05fQUREEAESGAoUTUVNQkVSX0FDVElPTl9SRU1PVkUQAjKvDQoMU3RhdGVTZXJ2aWNlEkwKBVdhdGNoEh8ubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hSZXF1ZXN0GiAubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hSZXNwb25zZTABElUKCFJlYWRCbG9iEiIubWVyaWRpYW4uc3RhdGUudjEuUmVhZEJsb2JSZXF1ZXN0GiMubWVyaWRpYW4uc3RhdGUudjEuUmVhZEJsb2JSZXNwb25zZTABElUKCEFkZE1vZGVsEiIubWVyaWRpYW4uc3RhdGUudjEuQWRkTW9kZWxSZXF1ZXN0GiMubWVyaWRpYW4uc3RhdGUudjEuQWRkTW9kZWxSZXNwb25zZSgBElkKCkxpc3RNb2RlbHMSJC5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0TW9kZWxzUmVxdWVzdBolLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNb2RlbHNSZXNwb25zZRJcCgtSZXBvcnRSZWFkeRIlLm1lcmlkaWFuLnN0YXRlLnYxLlJlcG9ydFJlYWR5UmVxdWVzdBomLm1lcmlkaWFuLnN0YXRlLnYxLlJlcG9ydFJlYWR5UmVzcG9uc2USXwoMQXdhaXRSZWNvcmRzEiYubWVyaWRpYW4uc3RhdGUudjEuQXdhaXRSZWNvcmRzUmVxdWVzdBonLm1lcmlkaWFuLnN0YXRlLnYxLkF3YWl0UmVjb3Jkc1Jlc3BvbnNlElwKC1JlbW92ZU1vZGVsEiUubWVyaWRpYW4uc3RhdGUudjEuUmVtb3ZlTW9kZWxSZXF1ZXN0GiYubWVyaWRpYW4uc3RhdGUudjEuUmVtb3ZlTW9kZWxSZXNwb25zZRJECgNHZXQSHS5tZXJpZGlhbi5zdGF0ZS52MS5HZXRSZXF1ZXN0Gh4ubWVyaWRpYW4uc3RhdGUudjEuR2V0UmVzcG9uc2USRwoETGlzdBIeLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RSZXF1ZXN0Gh8ubWVyaWRpYW4uc3RhdGUudjEuTGlzdFJlc3BvbnNlEkQKA1B1dBIdLm1lcmlkaWFuLnN0YXRlLnYxLlB1dFJlcXVlc3QaHi5tZXJpZGlhbi5zdGF0ZS52MS5QdXRSZXNwb25zZRJNCgZEZWxldGUSIC5tZXJpZGlhbi5zdGF0ZS52MS5EZWxldGVSZXF1ZXN0GiEubWVyaWRpYW4uc3RhdGUudjEuRGVsZXRlUmVzcG9uc2USWAoJV2F0Y2hLZXlzEiMubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hLZXlzUmVxdWVzdBokLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoS2V5c1Jlc3BvbnNlMAESUAoHSGlzdG9yeRIhLm1lcmlkaWFuLnN0YXRlLnYxLkhpc3RvcnlSZXF1ZXN0GiIubWVyaWRpYW4uc3RhdGUudjEuSGlzdG9yeVJlc3BvbnNlEmIKDUxpc3RDb25mbGljdHMSJy5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0Q29uZmxpY3RzUmVxdWVzdBooLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RDb25mbGljdHNSZXNwb25zZRJoCg9SZXNvbHZlQ29uZmxpY3QSKS5tZXJpZGlhbi5zdGF0ZS52MS5SZXNvbHZlQ29uZmxpY3RSZXF1ZXN0GioubWVyaWRpYW4uc3RhdGUudjEuUmVzb2x2ZUNvbmZsaWN0UmVzcG9uc2USYgoNR2V0U3luY1N0YXR1cxInLm1lcmlkaWFuLnN0YXRlLnYxLkdldFN5bmNTdGF0dXNSZXF1ZXN0GigubWVyaWRpYW4uc3RhdGUudjEuR2V0U3luY1N0YXR1c1Jlc3BvbnNlEmoKD1dhdGNoU3luY1N0YXR1cxIpLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoU3luY1N0YXR1c1JlcXVlc3QaKi5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaFN5bmNTdGF0dXNSZXNwb25zZTABEl8KDENoYW5nZU1lbWJlchImLm1lcmlkaWFuLnN0YXRlLnYxLkNoYW5nZU1lbWJlclJlcXVlc3QaJy5tZXJpZGlhbi5zdGF0ZS52MS5DaGFuZ2VNZW1iZXJSZXNwb25zZRJcCgtMaXN0TWVtYmVycxIlLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNZW1iZXJzUmVxdWVzdBomLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNZW1iZXJzUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Ch1tZXJpZGlhbi9zdGF0ZS92MS9zdGF0ZS5wcm90bxIRbWVyaWRpYW4uc3RhdGUudjEiZgoHVmVyc2lvbhILCgNkb3QYASABKAkSCwoDaGxjGAIgASgJEg0KBXZhbHVlGAMgASgMEg8KB2RlbGV0ZWQYBCABKAgSDgoGYXV0aG9yGAUgASgJEhEKCWV4dGVuc2lvbhgGIAEoDCJTCgVFbnRyeRILCgNrZXkYASABKAkSLAoIdmVyc2lvbnMYAiADKAsyGi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uEg8KB2NvbnRleHQYAyABKAkiqgIKCUxvZ1JlY29yZBInCgVlbnRyeRgBIAEoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5Eg0KBWFjdG9yGAIgASgJEg8KB2NvdW50ZXIYAyABKAQSFgoOdmVyc2lvbl92ZWN0b3IYBCABKAkSKAoEbWV0YRgFIAEoCzIaLm1lcmlkaWFuLnN0YXRlLnYxLkxvZ01ldGESLgoFY2xvY2sYBiADKAsyHy5tZXJpZGlhbi5zdGF0ZS52MS5BY3RvckNvdW50ZXISEAoIbGFzdF9obGMYByABKAkSEgoKZ3JvdXBfc2l6ZRgIIAEoDRISCgpncm91cF9sYXN0GAkgASgEEigKBmJlZm9yZRgKIAEoCzIYLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5IiYKDFdhdGNoUmVxdWVzdBIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCSJ3Cg1XYXRjaFJlc3BvbnNlEikKB2VudHJpZXMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeRIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCRIRCgljYXVnaHRfdXAYAyABKAgSEAoIaXNfd2hvbGUYBCABKAgiMQoPUmVhZEJsb2JSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiIQoQUmVhZEJsb2JSZXNwb25zZRINCgVjaHVuaxgBIAEoDCIgCg5Nb2RlbFBhcnRTdGFydBIOCgZkaWdlc3QYASABKAkicgoPQWRkTW9kZWxSZXF1ZXN0EhIKCG1hbmlmZXN0GAEgASgJSAASMgoFc3RhcnQYAiABKAsyIS5tZXJpZGlhbi5zdGF0ZS52MS5Nb2RlbFBhcnRTdGFydEgAEg8KBWNodW5rGAMgASgMSABCBgoEcGFydCJPChBBZGRNb2RlbFJlc3BvbnNlEg0KBW1vZGVsGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCSITChFMaXN0TW9kZWxzUmVxdWVzdCJyCgVNb2RlbBIMCgRuYW1lGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCRIQCghtYW5pZmVzdBgDIAEoCRIVCg1yZWFkeV9yZWdpb25zGAQgAygJEgsKA2RvdBgFIAEoCRIPCgdwcm9ibGVtGAYgASgJImcKEkxpc3RNb2RlbHNSZXNwb25zZRIoCgZtb2RlbHMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5Nb2RlbBIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCRIPCgdyZWdpb25zGAMgAygJImwKElJlcG9ydFJlYWR5UmVxdWVzdBIUCgxtb2RlbF9kaWdlc3QYASABKAkSDgoGd29ya2VyGAIgASgJEg0KBXJlYWR5GAMgASgIEg8KB3Byb2JsZW0YBCABKAkSEAoIbGVhc2VfbXMYBSABKA0iLQoTUmVwb3J0UmVhZHlSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCSIqCg5SZXF1aXJlZFJlY29yZBILCgNrZXkYASABKAkSCwoDZG90GAIgASgJInIKE0F3YWl0UmVjb3Jkc1JlcXVlc3QSMgoHcmVjb3JkcxgBIAMoCzIhLm1lcmlkaWFuLnN0YXRlLnYxLlJlcXVpcmVkUmVjb3JkEhMKC2Zyb21fcmVnaW9uGAIgASgJEhIKCnRpbWVvdXRfbXMYAyABKA0iYgoUQXdhaXRSZWNvcmRzUmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkSMgoHbWlzc2luZxgCIAMoCzIhLm1lcmlkaWFuLnN0YXRlLnYxLlJlcXVpcmVkUmVjb3JkIkMKC01vZGVsUmVjb3JkEgwKBG5hbWUYASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJEhAKCG1hbmlmZXN0GAMgASgJIjMKC1JlYWR5UmVjb3JkEg4KBnJlZ2lvbhgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkiTAoMVGVuYW50UmVjb3JkEgwKBG5hbWUYASABKAkSLgoJcmVzaWRlbmN5GAIgASgLMhsubWVyaWRpYW4ucmVzaWRlbmN5LnYxLlJ1bGUi5gEKBURlbHRhEikKB2VudHJpZXMYASADKAsyGC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeRITCgtmcm9tX3ZlY3RvchgCIAEoCRIRCgl0b192ZWN0b3IYAyABKAkSLAoFYmxvY2sYBCABKAsyHS5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeUJsb2NrEhIKCmdlbmVyYXRpb24YBSABKA0SFAoMbGlzdHNfdmVjdG9yGAYgASgJEjIKCWZvcmdvdHRlbhgHIAMoCzIfLm1lcmlkaWFuLnN0YXRlLnYxLkFjdG9yQ291bnRlciKiAQoMRmV0Y2hSZXF1ZXN0EhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEhEKCW1heF9ieXRlcxgCIAEoDRIRCglhZnRlcl9rZXkYAyABKAkSDgoGcmVnaW9uGAQgASgJEhIKCmdlbmVyYXRpb24YBSABKA0SDAoEa2V5cxgGIAMoCRIRCglpc19yZXBhaXIYByABKAgSDwoHaXNfYXdheRgIIAEoCCLJAgoNRmV0Y2hSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubWVyaWRpYW4uc3RhdGUudjEuRW50cnkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSEAoIbmV4dF9rZXkYAyABKAkSLAoFYmxvY2sYBCABKAsyHS5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeUJsb2NrEhIKCmdlbmVyYXRpb24YBSABKA0SFgoOaXNfd2hvbGVfcmFuZ2UYBiABKAgSEgoKaXNfcmVmdXNlZBgHIAEoCBIUCgxzZW50X3VuaXhfbXMYCCABKAQSFQoNaXNfcmVjb3ZlcmluZxgJIAEoCBIUCgxoZWFyZF9hY3RvcnMYCiADKAkSMgoJY29sbGVjdGVkGAsgAygLMh8ubWVyaWRpYW4uc3RhdGUudjEuQWN0b3JDb3VudGVyIn0KEUVuZGVkRXBvY2hzUmVjb3JkEg4KBmVwb2NocxgBIAMoBhIQCghjb3VudGVycxgCIAMoBBIVCg1saXN0ZWRfZXBvY2hzGAMgAygGEhcKD2xpc3RlZF9jb3VudGVycxgEIAMoBBIWCg5saXN0ZWRfcmVnaW9ucxgFIAMoCSI2CgxNZW1iZXJSZWNvcmQSEgoKaXNfcmVtb3ZlZBgBIAEoCBISCgpnZW5lcmF0aW9uGAIgASgNImsKClNlYWxSZWNvcmQSEgoKZ2VuZXJhdGlvbhgBIAEoDRIyCgRzZWVuGAIgASgLMiQubWVyaWRpYW4uc3RhdGUudjEuRW5kZWRFcG9jaHNSZWNvcmQSFQoNdW5zZWVuX2Vwb2NocxgDIAMoBiKDAQoHTG9nTWV0YRIyCgljb2xsZWN0ZWQYAiADKAsyHy5tZXJpZGlhbi5zdGF0ZS52MS5BY3RvckNvdW50ZXISEgoKZ2VuZXJhdGlvbhgDIAEoDRIYChBkaXN0cnVzdGVkX3VudGlsGAQgASgEEhAKCGlkZW50aXR5GAUgASgJSgQIARACIi4KDEFjdG9yQ291bnRlchINCgVhY3RvchgBIAEoCRIPCgdjb3VudGVyGAIgASgEIvoBCgRIZWFkEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJEgwKBGxpZmUYAiABKAYSEAoIc2VxdWVuY2UYAyABKAQSEgoKZ2VuZXJhdGlvbhgEIAEoDRIUCgxzZW50X3VuaXhfbXMYBSABKAQSDgoGZGlnZXN0GAYgASgJEhUKDWlzX3JlY292ZXJpbmcYByABKAgSGwoTa25vd25fdW50aWxfdW5peF9tcxgIIAEoBBIOCgZyb3VuZHMYCSABKAQSGgoSbGFzdF9mZXRjaF91bml4X21zGAogASgEEhEKCWNvbmZsaWN0cxgLIAEoDRINCgVhY3RvchgMIAEoCSKrAQoKRW50cnlCbG9jaxIPCgdjb250ZXh0GAEgASgJEg4KBmFjdG9ycxgCIAMoCRIVCg1maXJzdF9jb3VudGVyGAMgASgEEhEKCWZpcnN0X2hsYxgEIAEoBhIPCgdhdXRob3JzGAUgAygJEg0KBWNvdW50GAYgASgNEg4KBHJvd3MYByABKAxIABIXCg1kZWZsYXRlZF9yb3dzGAggASgMSABCCQoHY29udGVudCIxChJSZW1vdmVNb2RlbFJlcXVlc3QSDAoEbmFtZRgBIAEoCRINCgVmb3JjZRgCIAEoCCItChNSZW1vdmVNb2RlbFJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJIngKC1ZlcnNpb25WaWV3EgsKA2RvdBgBIAEoCRILCgNobGMYAiABKAkSDwoHdW5peF9tcxgDIAEoBBIOCgZyZWdpb24YBCABKAkSDgoGYXV0aG9yGAUgASgJEg8KB2RlbGV0ZWQYBiABKAgSDQoFdmFsdWUYByABKAwijwEKCUVudHJ5VmlldxILCgNrZXkYASABKAkSMAoIdmVyc2lvbnMYAiADKAsyHi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uVmlldxITCgZ3aW5uZXIYAyABKA1IAIgBARISCgpjb25mbGljdGVkGAQgASgIEg8KB2NvbnRleHQYBSABKAlCCQoHX3dpbm5lciJTCgpHZXRSZXF1ZXN0EgsKA2tleRgBIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCRIUCgd3YWl0X21zGAMgASgNSACIAQFCCgoIX3dhaXRfbXMiUgoLR2V0UmVzcG9uc2USKwoFZW50cnkYASABKAsyHC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeVZpZXcSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkijwEKC0xpc3RSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRIRCglhZnRlcl9rZXkYAiABKAkSDQoFbGltaXQYAyABKA0SFgoOdmVyc2lvbl92ZWN0b3IYBCABKAkSFAoHd2FpdF9tcxgFIAEoDUgAiAEBEhQKDHdpdGhfZGVsZXRlZBgGIAEoCEIKCghfd2FpdF9tcyJnCgxMaXN0UmVzcG9uc2USLQoHZW50cmllcxgBIAMoCzIcLm1lcmlkaWFuLnN0YXRlLnYxLkVudHJ5VmlldxIQCghuZXh0X2tleRgCIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCSKEAQoKUHV0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSFAoHY29udGV4dBgDIAEoCUgAiAEBEhYKDnZlcnNpb25fdmVjdG9yGAQgASgJEhQKB3dhaXRfbXMYBSABKA1IAYgBAUIKCghfY29udGV4dEIKCghfd2FpdF9tcyI2CgtQdXRSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIngKDURlbGV0ZVJlcXVlc3QSCwoDa2V5GAEgASgJEhQKB2NvbnRleHQYAiABKAlIAIgBARIWCg52ZXJzaW9uX3ZlY3RvchgDIAEoCRIUCgd3YWl0X21zGAQgASgNSAGIAQFCCgoIX2NvbnRleHRCCgoIX3dhaXRfbXMiOQoORGVsZXRlUmVzcG9uc2USFgoOdmVyc2lvbl92ZWN0b3IYASABKAkSDwoHY2hhbmdlZBgCIAEoCCI6ChBXYXRjaEtleXNSZXF1ZXN0Eg4KBnByZWZpeBgBIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCSJtChFXYXRjaEtleXNSZXNwb25zZRItCgdlbnRyaWVzGAEgAygLMhwubWVyaWRpYW4uc3RhdGUudjEuRW50cnlWaWV3EhYKDnZlcnNpb25fdmVjdG9yGAIgASgJEhEKCWNhdWdodF91cBgDIAEoCCJHCgtTZWVuVmVyc2lvbhILCgNrZXkYASABKAkSKwoHdmVyc2lvbhgCIAEoCzIaLm1lcmlkaWFuLnN0YXRlLnYxLlZlcnNpb24iLAoOSGlzdG9yeVJlcXVlc3QSCwoDa2V5GAEgASgJEg0KBWxpbWl0GAIgASgNImUKC0hpc3RvcnlJdGVtEi8KB3ZlcnNpb24YASABKAsyHi5tZXJpZGlhbi5zdGF0ZS52MS5WZXJzaW9uVmlldxIUCgxzZWVuX3VuaXhfbXMYAiABKAQSDwoHY3VycmVudBgDIAEoCCJYCg9IaXN0b3J5UmVzcG9uc2USLQoFaXRlbXMYASADKAsyHi5tZXJpZGlhbi5zdGF0ZS52MS5IaXN0b3J5SXRlbRIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCSKCAQoUTGlzdENvbmZsaWN0c1JlcXVlc3QSDgoGcHJlZml4GAEgASgJEhEKCWFmdGVyX2tleRgCIAEoCRINCgVsaW1pdBgDIAEoDRIWCg52ZXJzaW9uX3ZlY3RvchgEIAEoCRIUCgd3YWl0X21zGAUgASgNSACIAQFCCgoIX3dhaXRfbXMicAoVTGlzdENvbmZsaWN0c1Jlc3BvbnNlEi0KB2VudHJpZXMYASADKAsyHC5tZXJpZGlhbi5zdGF0ZS52MS5FbnRyeVZpZXcSEAoIbmV4dF9rZXkYAiABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAyABKAkirAEKFlJlc29sdmVDb25mbGljdFJlcXVlc3QSCwoDa2V5GAEgASgJEg0KA2RvdBgCIAEoCUgAEg8KBXZhbHVlGAMgASgMSAASEAoGZGVsZXRlGAQgASgISAASDwoHY29udGV4dBgFIAEoCRIWCg52ZXJzaW9uX3ZlY3RvchgGIAEoCRIUCgd3YWl0X21zGAcgASgNSAGIAQFCCAoGY2hvaWNlQgoKCF93YWl0X21zIjEKF1Jlc29sdmVDb25mbGljdFJlc3BvbnNlEhYKDnZlcnNpb25fdmVjdG9yGAEgASgJIokCChBSZWdpb25TeW5jU3RhdHVzEg4KBnJlZ2lvbhgBIAEoCRIxCgVzdGF0ZRgCIAEoDjIiLm1lcmlkaWFuLnN0YXRlLnYxLlJlZ2lvblN5bmNTdGF0ZRIbChNrbm93bl91bnRpbF91bml4X21zGAMgASgEEg4KBnJvdW5kcxgEIAEoBBIWCg52ZXJzaW9uX3ZlY3RvchgFIAEoCRIVCg1oZWFyZF91bml4X21zGAYgASgEEhcKD3BlbmRpbmdfZW50cmllcxgHIAEoDRIaChJsYXN0X2ZldGNoX3VuaXhfbXMYCCABKAQSEQoJY29uZmxpY3RzGAkgASgNEg4KBmRpZ2VzdBgKIAEoCSIWChRHZXRTeW5jU3RhdHVzUmVxdWVzdCJyChVHZXRTeW5jU3RhdHVzUmVzcG9uc2USDgoGcmVnaW9uGAEgASgJEjQKB3JlZ2lvbnMYAiADKAsyIy5tZXJpZGlhbi5zdGF0ZS52MS5SZWdpb25TeW5jU3RhdHVzEhMKC25vd191bml4X21zGAMgASgEIi0KFldhdGNoU3luY1N0YXR1c1JlcXVlc3QSEwoLaW50ZXJ2YWxfbXMYASABKA0iUwoXV2F0Y2hTeW5jU3RhdHVzUmVzcG9uc2USOAoGc3RhdHVzGAEgASgLMigubWVyaWRpYW4uc3RhdGUudjEuR2V0U3luY1N0YXR1c1Jlc3BvbnNlIlYKE0NoYW5nZU1lbWJlclJlcXVlc3QSDgoGcmVnaW9uGAEgASgJEi8KBmFjdGlvbhgCIAEoDjIfLm1lcmlkaWFuLnN0YXRlLnYxLk1lbWJlckFjdGlvbiI/ChRDaGFuZ2VNZW1iZXJSZXNwb25zZRIWCg52ZXJzaW9uX3ZlY3RvchgBIAEoCRIPCgdjaGFuZ2VkGAIgASgIIhQKEkxpc3RNZW1iZXJzUmVxdWVzdCJLCgZNZW1iZXISDgoGcmVnaW9uGAEgASgJEjEKBXN0YXRlGAIgASgOMiIubWVyaWRpYW4uc3RhdGUudjEuUmVnaW9uU3luY1N0YXRlIlkKE0xpc3RNZW1iZXJzUmVzcG9uc2USKgoHbWVtYmVycxgBIAMoCzIZLm1lcmlkaWFuLnN0YXRlLnYxLk1lbWJlchIWCg52ZXJzaW9uX3ZlY3RvchgCIAEoCSrSAQoPUmVnaW9uU3luY1N0YXRlEiEKHVJFR0lPTl9TWU5DX1NUQVRFX1VOU1BFQ0lGSUVEEAASHAoYUkVHSU9OX1NZTkNfU1RBVEVfQUNUSVZFEAESHgoaUkVHSU9OX1NZTkNfU1RBVEVfUkVNT1ZJTkcQAhIdChlSRUdJT05fU1lOQ19TVEFURV9SRU1PVkVEEAMSIAocUkVHSU9OX1NZTkNfU1RBVEVfUkVDT1ZFUklORxAEEh0KGVJFR0lPTl9TWU5DX1NUQVRFX1VOSEVBUkQQBSpeCgxNZW1iZXJBY3Rpb24SHQoZTUVNQkVSX0FDVElPTl9VTlNQRUNJRklFRBAAEhUKEU1FTUJFUl9BQ1RJT05fQUREEAESGAoUTUVNQkVSX0FDVElPTl9SRU1PVkUQAjKvDQoMU3RhdGVTZXJ2aWNlEkwKBVdhdGNoEh8ubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hSZXF1ZXN0GiAubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hSZXNwb25zZTABElUKCFJlYWRCbG9iEiIubWVyaWRpYW4uc3RhdGUudjEuUmVhZEJsb2JSZXF1ZXN0GiMubWVyaWRpYW4uc3RhdGUudjEuUmVhZEJsb2JSZXNwb25zZTABElUKCEFkZE1vZGVsEiIubWVyaWRpYW4uc3RhdGUudjEuQWRkTW9kZWxSZXF1ZXN0GiMubWVyaWRpYW4uc3RhdGUudjEuQWRkTW9kZWxSZXNwb25zZSgBElkKCkxpc3RNb2RlbHMSJC5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0TW9kZWxzUmVxdWVzdBolLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNb2RlbHNSZXNwb25zZRJcCgtSZXBvcnRSZWFkeRIlLm1lcmlkaWFuLnN0YXRlLnYxLlJlcG9ydFJlYWR5UmVxdWVzdBomLm1lcmlkaWFuLnN0YXRlLnYxLlJlcG9ydFJlYWR5UmVzcG9uc2USXwoMQXdhaXRSZWNvcmRzEiYubWVyaWRpYW4uc3RhdGUudjEuQXdhaXRSZWNvcmRzUmVxdWVzdBonLm1lcmlkaWFuLnN0YXRlLnYxLkF3YWl0UmVjb3Jkc1Jlc3BvbnNlElwKC1JlbW92ZU1vZGVsEiUubWVyaWRpYW4uc3RhdGUudjEuUmVtb3ZlTW9kZWxSZXF1ZXN0GiYubWVyaWRpYW4uc3RhdGUudjEuUmVtb3ZlTW9kZWxSZXNwb25zZRJECgNHZXQSHS5tZXJpZGlhbi5zdGF0ZS52MS5HZXRSZXF1ZXN0Gh4ubWVyaWRpYW4uc3RhdGUudjEuR2V0UmVzcG9uc2USRwoETGlzdBIeLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RSZXF1ZXN0Gh8ubWVyaWRpYW4uc3RhdGUudjEuTGlzdFJlc3BvbnNlEkQKA1B1dBIdLm1lcmlkaWFuLnN0YXRlLnYxLlB1dFJlcXVlc3QaHi5tZXJpZGlhbi5zdGF0ZS52MS5QdXRSZXNwb25zZRJNCgZEZWxldGUSIC5tZXJpZGlhbi5zdGF0ZS52MS5EZWxldGVSZXF1ZXN0GiEubWVyaWRpYW4uc3RhdGUudjEuRGVsZXRlUmVzcG9uc2USWAoJV2F0Y2hLZXlzEiMubWVyaWRpYW4uc3RhdGUudjEuV2F0Y2hLZXlzUmVxdWVzdBokLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoS2V5c1Jlc3BvbnNlMAESUAoHSGlzdG9yeRIhLm1lcmlkaWFuLnN0YXRlLnYxLkhpc3RvcnlSZXF1ZXN0GiIubWVyaWRpYW4uc3RhdGUudjEuSGlzdG9yeVJlc3BvbnNlEmIKDUxpc3RDb25mbGljdHMSJy5tZXJpZGlhbi5zdGF0ZS52MS5MaXN0Q29uZmxpY3RzUmVxdWVzdBooLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RDb25mbGljdHNSZXNwb25zZRJoCg9SZXNvbHZlQ29uZmxpY3QSKS5tZXJpZGlhbi5zdGF0ZS52MS5SZXNvbHZlQ29uZmxpY3RSZXF1ZXN0GioubWVyaWRpYW4uc3RhdGUudjEuUmVzb2x2ZUNvbmZsaWN0UmVzcG9uc2USYgoNR2V0U3luY1N0YXR1cxInLm1lcmlkaWFuLnN0YXRlLnYxLkdldFN5bmNTdGF0dXNSZXF1ZXN0GigubWVyaWRpYW4uc3RhdGUudjEuR2V0U3luY1N0YXR1c1Jlc3BvbnNlEmoKD1dhdGNoU3luY1N0YXR1cxIpLm1lcmlkaWFuLnN0YXRlLnYxLldhdGNoU3luY1N0YXR1c1JlcXVlc3QaKi5tZXJpZGlhbi5zdGF0ZS52MS5XYXRjaFN5bmNTdGF0dXNSZXNwb25zZTABEl8KDENoYW5nZU1lbWJlchImLm1lcmlkaWFuLnN0YXRlLnYxLkNoYW5nZU1lbWJlclJlcXVlc3QaJy5tZXJpZGlhbi5zdGF0ZS52MS5DaGFuZ2VNZW1iZXJSZXNwb25zZRJcCgtMaXN0TWVtYmVycxIlLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNZW1iZXJzUmVxdWVzdBomLm1lcmlkaWFuLnN0YXRlLnYxLkxpc3RNZW1iZXJzUmVzcG9uc2ViBnByb3RvMw", [file_meridian_residency_v1_residency]);
 
 /**
  * One value of a key that no other known value supersedes. Several of them are a conflict.
@@ -635,6 +637,32 @@ export const ReadyRecordSchema: GenMessage<ReadyRecord> = /*@__PURE__*/
   messageDesc(file_meridian_state_v1_state, 19);
 
 /**
+ * Value of tenant/<name>: what is agreed with a tenant. Written by Put, whose value is refused unless it is one.
+ *
+ * @generated from message meridian.state.v1.TenantRecord
+ */
+export type TenantRecord = Message<"meridian.state.v1.TenantRecord"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Absent: no rule.
+   *
+   * @generated from field: meridian.residency.v1.Rule residency = 2;
+   */
+  residency?: Rule | undefined;
+};
+
+/**
+ * Describes the message meridian.state.v1.TenantRecord.
+ * Use `create(TenantRecordSchema)` to create a new message.
+ */
+export const TenantRecordSchema: GenMessage<TenantRecord> = /*@__PURE__*/
+  messageDesc(file_meridian_state_v1_state, 20);
+
+/**
  * Pushed on meridian.<origin>.sync.delta after the log has it.
  *
  * @generated from message meridian.state.v1.Delta
@@ -689,7 +717,7 @@ export type Delta = Message<"meridian.state.v1.Delta"> & {
  * Use `create(DeltaSchema)` to create a new message.
  */
 export const DeltaSchema: GenMessage<Delta> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 20);
+  messageDesc(file_meridian_state_v1_state, 21);
 
 /**
  * Request on meridian.<target>.rpc.sync.fetch.
@@ -755,7 +783,7 @@ export type FetchRequest = Message<"meridian.state.v1.FetchRequest"> & {
  * Use `create(FetchRequestSchema)` to create a new message.
  */
 export const FetchRequestSchema: GenMessage<FetchRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 21);
+  messageDesc(file_meridian_state_v1_state, 22);
 
 /**
  * @generated from message meridian.state.v1.FetchResponse
@@ -836,7 +864,7 @@ export type FetchResponse = Message<"meridian.state.v1.FetchResponse"> & {
  * Use `create(FetchResponseSchema)` to create a new message.
  */
 export const FetchResponseSchema: GenMessage<FetchResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 22);
+  messageDesc(file_meridian_state_v1_state, 23);
 
 /**
  * Value of epochs/<region>: lives of the region's log that have ended, and the last counter of each. Vectors that contain
@@ -882,7 +910,7 @@ export type EndedEpochsRecord = Message<"meridian.state.v1.EndedEpochsRecord"> &
  * Use `create(EndedEpochsRecordSchema)` to create a new message.
  */
 export const EndedEpochsRecordSchema: GenMessage<EndedEpochsRecord> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 23);
+  messageDesc(file_meridian_state_v1_state, 24);
 
 /**
  * Value of member/<region>. Without a record a region of the topology is a member.
@@ -908,7 +936,7 @@ export type MemberRecord = Message<"meridian.state.v1.MemberRecord"> & {
  * Use `create(MemberRecordSchema)` to create a new message.
  */
 export const MemberRecordSchema: GenMessage<MemberRecord> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 24);
+  messageDesc(file_meridian_state_v1_state, 25);
 
 /**
  * Value of seal/<removed region>/<member>: how far the member had seen the region when it stopped listening to it.
@@ -939,7 +967,7 @@ export type SealRecord = Message<"meridian.state.v1.SealRecord"> & {
  * Use `create(SealRecordSchema)` to create a new message.
  */
 export const SealRecordSchema: GenMessage<SealRecord> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 25);
+  messageDesc(file_meridian_state_v1_state, 26);
 
 /**
  * What a region must not forget beside its entries.
@@ -979,7 +1007,7 @@ export type LogMeta = Message<"meridian.state.v1.LogMeta"> & {
  * Use `create(LogMetaSchema)` to create a new message.
  */
 export const LogMetaSchema: GenMessage<LogMeta> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 26);
+  messageDesc(file_meridian_state_v1_state, 27);
 
 /**
  * @generated from message meridian.state.v1.ActorCounter
@@ -1001,7 +1029,7 @@ export type ActorCounter = Message<"meridian.state.v1.ActorCounter"> & {
  * Use `create(ActorCounterSchema)` to create a new message.
  */
 export const ActorCounterSchema: GenMessage<ActorCounter> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 27);
+  messageDesc(file_meridian_state_v1_state, 28);
 
 /**
  * Pushed on meridian.<origin>.sync.head every second.
@@ -1079,7 +1107,7 @@ export type Head = Message<"meridian.state.v1.Head"> & {
  * Use `create(HeadSchema)` to create a new message.
  */
 export const HeadSchema: GenMessage<Head> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 28);
+  messageDesc(file_meridian_state_v1_state, 29);
 
 /**
  * Entries of one sender, compact. See services/sync/src/codec/entry-block.ts.
@@ -1146,7 +1174,7 @@ export type EntryBlock = Message<"meridian.state.v1.EntryBlock"> & {
  * Use `create(EntryBlockSchema)` to create a new message.
  */
 export const EntryBlockSchema: GenMessage<EntryBlock> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 29);
+  messageDesc(file_meridian_state_v1_state, 30);
 
 /**
  * @generated from message meridian.state.v1.RemoveModelRequest
@@ -1170,7 +1198,7 @@ export type RemoveModelRequest = Message<"meridian.state.v1.RemoveModelRequest">
  * Use `create(RemoveModelRequestSchema)` to create a new message.
  */
 export const RemoveModelRequestSchema: GenMessage<RemoveModelRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 30);
+  messageDesc(file_meridian_state_v1_state, 31);
 
 /**
  * @generated from message meridian.state.v1.RemoveModelResponse
@@ -1187,7 +1215,7 @@ export type RemoveModelResponse = Message<"meridian.state.v1.RemoveModelResponse
  * Use `create(RemoveModelResponseSchema)` to create a new message.
  */
 export const RemoveModelResponseSchema: GenMessage<RemoveModelResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 31);
+  messageDesc(file_meridian_state_v1_state, 32);
 
 /**
  * A version as people and their programs look at it.
@@ -1246,7 +1274,7 @@ export type VersionView = Message<"meridian.state.v1.VersionView"> & {
  * Use `create(VersionViewSchema)` to create a new message.
  */
 export const VersionViewSchema: GenMessage<VersionView> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 32);
+  messageDesc(file_meridian_state_v1_state, 33);
 
 /**
  * A key as people and their programs look at it.
@@ -1293,7 +1321,7 @@ export type EntryView = Message<"meridian.state.v1.EntryView"> & {
  * Use `create(EntryViewSchema)` to create a new message.
  */
 export const EntryViewSchema: GenMessage<EntryView> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 33);
+  messageDesc(file_meridian_state_v1_state, 34);
 
 /**
  * @generated from message meridian.state.v1.GetRequest
@@ -1324,7 +1352,7 @@ export type GetRequest = Message<"meridian.state.v1.GetRequest"> & {
  * Use `create(GetRequestSchema)` to create a new message.
  */
 export const GetRequestSchema: GenMessage<GetRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 34);
+  messageDesc(file_meridian_state_v1_state, 35);
 
 /**
  * @generated from message meridian.state.v1.GetResponse
@@ -1348,7 +1376,7 @@ export type GetResponse = Message<"meridian.state.v1.GetResponse"> & {
  * Use `create(GetResponseSchema)` to create a new message.
  */
 export const GetResponseSchema: GenMessage<GetResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 35);
+  messageDesc(file_meridian_state_v1_state, 36);
 
 /**
  * @generated from message meridian.state.v1.ListRequest
@@ -1396,7 +1424,7 @@ export type ListRequest = Message<"meridian.state.v1.ListRequest"> & {
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 36);
+  messageDesc(file_meridian_state_v1_state, 37);
 
 /**
  * @generated from message meridian.state.v1.ListResponse
@@ -1425,7 +1453,7 @@ export type ListResponse = Message<"meridian.state.v1.ListResponse"> & {
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 37);
+  messageDesc(file_meridian_state_v1_state, 38);
 
 /**
  * @generated from message meridian.state.v1.PutRequest
@@ -1464,7 +1492,7 @@ export type PutRequest = Message<"meridian.state.v1.PutRequest"> & {
  * Use `create(PutRequestSchema)` to create a new message.
  */
 export const PutRequestSchema: GenMessage<PutRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 38);
+  messageDesc(file_meridian_state_v1_state, 39);
 
 /**
  * @generated from message meridian.state.v1.PutResponse
@@ -1490,7 +1518,7 @@ export type PutResponse = Message<"meridian.state.v1.PutResponse"> & {
  * Use `create(PutResponseSchema)` to create a new message.
  */
 export const PutResponseSchema: GenMessage<PutResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 39);
+  messageDesc(file_meridian_state_v1_state, 40);
 
 /**
  * @generated from message meridian.state.v1.DeleteRequest
@@ -1522,7 +1550,7 @@ export type DeleteRequest = Message<"meridian.state.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 40);
+  messageDesc(file_meridian_state_v1_state, 41);
 
 /**
  * @generated from message meridian.state.v1.DeleteResponse
@@ -1546,7 +1574,7 @@ export type DeleteResponse = Message<"meridian.state.v1.DeleteResponse"> & {
  * Use `create(DeleteResponseSchema)` to create a new message.
  */
 export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 41);
+  messageDesc(file_meridian_state_v1_state, 42);
 
 /**
  * @generated from message meridian.state.v1.WatchKeysRequest
@@ -1570,7 +1598,7 @@ export type WatchKeysRequest = Message<"meridian.state.v1.WatchKeysRequest"> & {
  * Use `create(WatchKeysRequestSchema)` to create a new message.
  */
 export const WatchKeysRequestSchema: GenMessage<WatchKeysRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 42);
+  messageDesc(file_meridian_state_v1_state, 43);
 
 /**
  * @generated from message meridian.state.v1.WatchKeysResponse
@@ -1601,7 +1629,7 @@ export type WatchKeysResponse = Message<"meridian.state.v1.WatchKeysResponse"> &
  * Use `create(WatchKeysResponseSchema)` to create a new message.
  */
 export const WatchKeysResponseSchema: GenMessage<WatchKeysResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 43);
+  messageDesc(file_meridian_state_v1_state, 44);
 
 /**
  * Stored on meridian.<region>.history.<key>: a version that the region has seen.
@@ -1625,7 +1653,7 @@ export type SeenVersion = Message<"meridian.state.v1.SeenVersion"> & {
  * Use `create(SeenVersionSchema)` to create a new message.
  */
 export const SeenVersionSchema: GenMessage<SeenVersion> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 44);
+  messageDesc(file_meridian_state_v1_state, 45);
 
 /**
  * @generated from message meridian.state.v1.HistoryRequest
@@ -1649,7 +1677,7 @@ export type HistoryRequest = Message<"meridian.state.v1.HistoryRequest"> & {
  * Use `create(HistoryRequestSchema)` to create a new message.
  */
 export const HistoryRequestSchema: GenMessage<HistoryRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 45);
+  messageDesc(file_meridian_state_v1_state, 46);
 
 /**
  * @generated from message meridian.state.v1.HistoryItem
@@ -1680,7 +1708,7 @@ export type HistoryItem = Message<"meridian.state.v1.HistoryItem"> & {
  * Use `create(HistoryItemSchema)` to create a new message.
  */
 export const HistoryItemSchema: GenMessage<HistoryItem> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 46);
+  messageDesc(file_meridian_state_v1_state, 47);
 
 /**
  * @generated from message meridian.state.v1.HistoryResponse
@@ -1702,7 +1730,7 @@ export type HistoryResponse = Message<"meridian.state.v1.HistoryResponse"> & {
  * Use `create(HistoryResponseSchema)` to create a new message.
  */
 export const HistoryResponseSchema: GenMessage<HistoryResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 47);
+  messageDesc(file_meridian_state_v1_state, 48);
 
 /**
  * @generated from message meridian.state.v1.ListConflictsRequest
@@ -1741,7 +1769,7 @@ export type ListConflictsRequest = Message<"meridian.state.v1.ListConflictsReque
  * Use `create(ListConflictsRequestSchema)` to create a new message.
  */
 export const ListConflictsRequestSchema: GenMessage<ListConflictsRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 48);
+  messageDesc(file_meridian_state_v1_state, 49);
 
 /**
  * @generated from message meridian.state.v1.ListConflictsResponse
@@ -1768,7 +1796,7 @@ export type ListConflictsResponse = Message<"meridian.state.v1.ListConflictsResp
  * Use `create(ListConflictsResponseSchema)` to create a new message.
  */
 export const ListConflictsResponseSchema: GenMessage<ListConflictsResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 49);
+  messageDesc(file_meridian_state_v1_state, 50);
 
 /**
  * @generated from message meridian.state.v1.ResolveConflictRequest
@@ -1832,7 +1860,7 @@ export type ResolveConflictRequest = Message<"meridian.state.v1.ResolveConflictR
  * Use `create(ResolveConflictRequestSchema)` to create a new message.
  */
 export const ResolveConflictRequestSchema: GenMessage<ResolveConflictRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 50);
+  messageDesc(file_meridian_state_v1_state, 51);
 
 /**
  * @generated from message meridian.state.v1.ResolveConflictResponse
@@ -1849,7 +1877,7 @@ export type ResolveConflictResponse = Message<"meridian.state.v1.ResolveConflict
  * Use `create(ResolveConflictResponseSchema)` to create a new message.
  */
 export const ResolveConflictResponseSchema: GenMessage<ResolveConflictResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 51);
+  messageDesc(file_meridian_state_v1_state, 52);
 
 /**
  * How far one region is.
@@ -1925,7 +1953,7 @@ export type RegionSyncStatus = Message<"meridian.state.v1.RegionSyncStatus"> & {
  * Use `create(RegionSyncStatusSchema)` to create a new message.
  */
 export const RegionSyncStatusSchema: GenMessage<RegionSyncStatus> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 52);
+  messageDesc(file_meridian_state_v1_state, 53);
 
 /**
  * @generated from message meridian.state.v1.GetSyncStatusRequest
@@ -1938,7 +1966,7 @@ export type GetSyncStatusRequest = Message<"meridian.state.v1.GetSyncStatusReque
  * Use `create(GetSyncStatusRequestSchema)` to create a new message.
  */
 export const GetSyncStatusRequestSchema: GenMessage<GetSyncStatusRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 53);
+  messageDesc(file_meridian_state_v1_state, 54);
 
 /**
  * @generated from message meridian.state.v1.GetSyncStatusResponse
@@ -1971,7 +1999,7 @@ export type GetSyncStatusResponse = Message<"meridian.state.v1.GetSyncStatusResp
  * Use `create(GetSyncStatusResponseSchema)` to create a new message.
  */
 export const GetSyncStatusResponseSchema: GenMessage<GetSyncStatusResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 54);
+  messageDesc(file_meridian_state_v1_state, 55);
 
 /**
  * @generated from message meridian.state.v1.WatchSyncStatusRequest
@@ -1990,7 +2018,7 @@ export type WatchSyncStatusRequest = Message<"meridian.state.v1.WatchSyncStatusR
  * Use `create(WatchSyncStatusRequestSchema)` to create a new message.
  */
 export const WatchSyncStatusRequestSchema: GenMessage<WatchSyncStatusRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 55);
+  messageDesc(file_meridian_state_v1_state, 56);
 
 /**
  * @generated from message meridian.state.v1.WatchSyncStatusResponse
@@ -2007,7 +2035,7 @@ export type WatchSyncStatusResponse = Message<"meridian.state.v1.WatchSyncStatus
  * Use `create(WatchSyncStatusResponseSchema)` to create a new message.
  */
 export const WatchSyncStatusResponseSchema: GenMessage<WatchSyncStatusResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 56);
+  messageDesc(file_meridian_state_v1_state, 57);
 
 /**
  * @generated from message meridian.state.v1.ChangeMemberRequest
@@ -2029,7 +2057,7 @@ export type ChangeMemberRequest = Message<"meridian.state.v1.ChangeMemberRequest
  * Use `create(ChangeMemberRequestSchema)` to create a new message.
  */
 export const ChangeMemberRequestSchema: GenMessage<ChangeMemberRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 57);
+  messageDesc(file_meridian_state_v1_state, 58);
 
 /**
  * @generated from message meridian.state.v1.ChangeMemberResponse
@@ -2051,7 +2079,7 @@ export type ChangeMemberResponse = Message<"meridian.state.v1.ChangeMemberRespon
  * Use `create(ChangeMemberResponseSchema)` to create a new message.
  */
 export const ChangeMemberResponseSchema: GenMessage<ChangeMemberResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 58);
+  messageDesc(file_meridian_state_v1_state, 59);
 
 /**
  * @generated from message meridian.state.v1.ListMembersRequest
@@ -2064,7 +2092,7 @@ export type ListMembersRequest = Message<"meridian.state.v1.ListMembersRequest">
  * Use `create(ListMembersRequestSchema)` to create a new message.
  */
 export const ListMembersRequestSchema: GenMessage<ListMembersRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 59);
+  messageDesc(file_meridian_state_v1_state, 60);
 
 /**
  * @generated from message meridian.state.v1.Member
@@ -2086,7 +2114,7 @@ export type Member = Message<"meridian.state.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 60);
+  messageDesc(file_meridian_state_v1_state, 61);
 
 /**
  * @generated from message meridian.state.v1.ListMembersResponse
@@ -2108,7 +2136,7 @@ export type ListMembersResponse = Message<"meridian.state.v1.ListMembersResponse
  * Use `create(ListMembersResponseSchema)` to create a new message.
  */
 export const ListMembersResponseSchema: GenMessage<ListMembersResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_state_v1_state, 61);
+  messageDesc(file_meridian_state_v1_state, 62);
 
 /**
  * @generated from enum meridian.state.v1.RegionSyncState
@@ -2293,7 +2321,7 @@ export const StateService: GenService<{
     output: typeof ListResponseSchema;
   },
   /**
-   * Writes a key below config/. With a context only the versions that it covers are superseded.
+   * Writes a key below config/ or tenant/. With a context only the versions that it covers are superseded.
    *
    * @generated from rpc meridian.state.v1.StateService.Put
    */
@@ -2303,7 +2331,7 @@ export const StateService: GenService<{
     output: typeof PutResponseSchema;
   },
   /**
-   * Deletes a key below config/. A deletion hides only what it saw: a concurrent write stays.
+   * Deletes a key below config/ or tenant/. A deletion hides only what it saw: a concurrent write stays.
    *
    * @generated from rpc meridian.state.v1.StateService.Delete
    */

@@ -6,6 +6,8 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Job, JobHeader, PriorityClass, TaskError, TaskResult } from "../../recognition/v1/recognition_pb.ts";
 import { file_meridian_recognition_v1_recognition } from "../../recognition/v1/recognition_pb.ts";
+import type { Rule } from "../../residency/v1/residency_pb.ts";
+import { file_meridian_residency_v1_residency } from "../../residency/v1/residency_pb.ts";
 import type { RequiredRecord } from "../../state/v1/state_pb.ts";
 import { file_meridian_state_v1_state } from "../../state/v1/state_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/task/v1/task.proto.
  */
 export const file_meridian_task_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("ChttZXJpZGlhbi90YXNrL3YxL3Rhc2sucHJvdG8SEG1lcmlkaWFuLnRhc2sudjEiKAoFT3duZXISDgoGcmVnaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkikwMKCVRhc2tDbGFpbRIPCgd0YXNrX2lkGAEgASgJEg4KBmpvYl9pZBgCIAEoCRIOCgZ0ZW5hbnQYAyABKAkSOAoIcHJpb3JpdHkYBCABKA4yJi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Qcmlvcml0eUNsYXNzEg0KBW1vZGVsGAUgASgJEhQKDG1vZGVsX2RpZ2VzdBgGIAEoCRIWCg5waWN0dXJlX2RpZ2VzdBgHIAEoDBIVCg1waWN0dXJlX2J5dGVzGAggASgNEg0KBWZlbmNlGAkgASgEEg8KB2F0dGVtcHQYCiABKA0SGAoQZGVhZGxpbmVfdW5peF9tcxgLIAEoBBIQCghyZXF1aXJlcxgMIAMoCRImCgVvd25lchgNIAEoCzIXLm1lcmlkaWFuLnRhc2sudjEuT3duZXISFgoOcGxhY2VkX3VuaXhfbXMYDiABKAQSOwoQcmVxdWlyZWRfcmVjb3JkcxgPIAMoCzIhLm1lcmlkaWFuLnN0YXRlLnYxLlJlcXVpcmVkUmVjb3JkIoQCCglKb2JSZWNvcmQSKQoDam9iGAEgASgLMhwubWVyaWRpYW4ucmVjb2duaXRpb24udjEuSm9iEjIKBmhlYWRlchgCIAEoCzIiLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYkhlYWRlchIQCghyZXF1aXJlcxgDIAMoCRIbChNwdXJnZV9hZnRlcl91bml4X21zGAQgASgEEhUKDWhlYWRlcl9kaWdlc3QYBSABKAwSFQoNZW5kX2Fubm91bmNlZBgGIAEoCBI7ChByZXF1aXJlZF9yZWNvcmRzGAcgAygLMiEubWVyaWRpYW4uc3RhdGUudjEuUmVxdWlyZWRSZWNvcmQifQoKVGFza1JlY29yZBIzCgZyZXN1bHQYASABKAsyIy5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5UYXNrUmVzdWx0Eg0KBWZlbmNlGAIgASgEEisKCGF0dGVtcHRzGAMgAygLMhkubWVyaWRpYW4udGFzay52MS5BdHRlbXB0Io8BCgdBdHRlbXB0Eg0KBWZlbmNlGAEgASgEEg4KBnJlZ2lvbhgCIAEoCRIOCgZ3b3JrZXIYAyABKAkSFgoOcGxhY2VkX3VuaXhfbXMYBCABKAQSGQoRYW5ub3VuY2VkX3VuaXhfbXMYBSABKAQSFQoNZW5kZWRfdW5peF9tcxgGIAEoBBILCgNlbmQYByABKAkimAEKCkRlYWRMZXR0ZXISKgoFY2xhaW0YASABKAsyGy5tZXJpZGlhbi50YXNrLnYxLlRhc2tDbGFpbRIxCgVlcnJvchgCIAEoCzIiLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tFcnJvchIrCghhdHRlbXB0cxgDIAMoCzIZLm1lcmlkaWFuLnRhc2sudjEuQXR0ZW1wdCIdCg1TY2hlZHVsZXJUZXJtEgwKBHRlcm0YASABKARiBnByb3RvMw", [file_meridian_recognition_v1_recognition, file_meridian_state_v1_state]);
+  fileDesc("ChttZXJpZGlhbi90YXNrL3YxL3Rhc2sucHJvdG8SEG1lcmlkaWFuLnRhc2sudjEiKAoFT3duZXISDgoGcmVnaW9uGAEgASgJEg8KB3JlcGxpY2EYAiABKAkikwMKCVRhc2tDbGFpbRIPCgd0YXNrX2lkGAEgASgJEg4KBmpvYl9pZBgCIAEoCRIOCgZ0ZW5hbnQYAyABKAkSOAoIcHJpb3JpdHkYBCABKA4yJi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Qcmlvcml0eUNsYXNzEg0KBW1vZGVsGAUgASgJEhQKDG1vZGVsX2RpZ2VzdBgGIAEoCRIWCg5waWN0dXJlX2RpZ2VzdBgHIAEoDBIVCg1waWN0dXJlX2J5dGVzGAggASgNEg0KBWZlbmNlGAkgASgEEg8KB2F0dGVtcHQYCiABKA0SGAoQZGVhZGxpbmVfdW5peF9tcxgLIAEoBBIQCghyZXF1aXJlcxgMIAMoCRImCgVvd25lchgNIAEoCzIXLm1lcmlkaWFuLnRhc2sudjEuT3duZXISFgoOcGxhY2VkX3VuaXhfbXMYDiABKAQSOwoQcmVxdWlyZWRfcmVjb3JkcxgPIAMoCzIhLm1lcmlkaWFuLnN0YXRlLnYxLlJlcXVpcmVkUmVjb3JkIrQCCglKb2JSZWNvcmQSKQoDam9iGAEgASgLMhwubWVyaWRpYW4ucmVjb2duaXRpb24udjEuSm9iEjIKBmhlYWRlchgCIAEoCzIiLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYkhlYWRlchIQCghyZXF1aXJlcxgDIAMoCRIbChNwdXJnZV9hZnRlcl91bml4X21zGAQgASgEEhUKDWhlYWRlcl9kaWdlc3QYBSABKAwSFQoNZW5kX2Fubm91bmNlZBgGIAEoCBI7ChByZXF1aXJlZF9yZWNvcmRzGAcgAygLMiEubWVyaWRpYW4uc3RhdGUudjEuUmVxdWlyZWRSZWNvcmQSLgoJcmVzaWRlbmN5GAggASgLMhsubWVyaWRpYW4ucmVzaWRlbmN5LnYxLlJ1bGUifQoKVGFza1JlY29yZBIzCgZyZXN1bHQYASABKAsyIy5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5UYXNrUmVzdWx0Eg0KBWZlbmNlGAIgASgEEisKCGF0dGVtcHRzGAMgAygLMhkubWVyaWRpYW4udGFzay52MS5BdHRlbXB0Io8BCgdBdHRlbXB0Eg0KBWZlbmNlGAEgASgEEg4KBnJlZ2lvbhgCIAEoCRIOCgZ3b3JrZXIYAyABKAkSFgoOcGxhY2VkX3VuaXhfbXMYBCABKAQSGQoRYW5ub3VuY2VkX3VuaXhfbXMYBSABKAQSFQoNZW5kZWRfdW5peF9tcxgGIAEoBBILCgNlbmQYByABKAkimAEKCkRlYWRMZXR0ZXISKgoFY2xhaW0YASABKAsyGy5tZXJpZGlhbi50YXNrLnYxLlRhc2tDbGFpbRIxCgVlcnJvchgCIAEoCzIiLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tFcnJvchIrCghhdHRlbXB0cxgDIAMoCzIZLm1lcmlkaWFuLnRhc2sudjEuQXR0ZW1wdCIdCg1TY2hlZHVsZXJUZXJtEgwKBHRlcm0YASABKARiBnByb3RvMw", [file_meridian_recognition_v1_recognition, file_meridian_residency_v1_residency, file_meridian_state_v1_state]);
 
 /**
  * Region and scheduler replica that owns a task: never an address, the receiver resolves it by its own link table.
@@ -187,6 +189,13 @@ export type JobRecord = Message<"meridian.task.v1.JobRecord"> & {
    * @generated from field: repeated meridian.state.v1.RequiredRecord required_records = 7;
    */
   requiredRecords: RequiredRecord[];
+
+  /**
+   * The rule that came in the metadata of the call, which holds beside the header's and the tenant's.
+   *
+   * @generated from field: meridian.residency.v1.Rule residency = 8;
+   */
+  residency?: Rule | undefined;
 };
 
 /**
@@ -263,7 +272,7 @@ export type Attempt = Message<"meridian.task.v1.Attempt"> & {
 
   /**
    * `result`, `superseded`, or why it was given up: `worker-lost`, `region-down`, `no-workers`, `no-ack`, `not-announced`,
-   * `hung`, `returned`, `retryable-failure`, `cancelled`, `expired`, `failed`. See docs/telemetry.md.
+   * `hung`, `returned`, `not-allowed`, `retryable-failure`, `cancelled`, `expired`, `failed`. See docs/telemetry.md.
    *
    * @generated from field: string end = 7;
    */
