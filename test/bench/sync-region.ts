@@ -39,7 +39,7 @@ const { members } = setting;
 const assembly: Assembly = assemble(context, {
   bus,
   members,
-  regions: [region, ...members],
+  regions: [region, ...members].map((name) => ({ name, zone: name })),
   onFatal: (failure) =>
     queueMicrotask(() => {
       throw failure;

@@ -91,6 +91,9 @@ describe('the same picture again', () => {
 
   test('is worked on for another tenant, and for who asks for it; what that gives is not kept', async () => {
     await recognize(1);
+    const state = world.states.get('beijing');
+    state?.tellTenant(2, 'other', '');
+    await until(() => state?.replica.get('tenant/other') !== undefined);
     expect((await recognize(1, { tenant: 'other' })).fromCache).toBeUndefined();
     expect((await recognize(1, { tenant: 'other' })).fromCache).toBeDefined();
     expect((await recognize(1, { noCache: true })).fromCache).toBeUndefined();
@@ -105,17 +108,14 @@ describe('the same picture again', () => {
     expect((await recognize(1)).fromCache).toBeDefined();
   });
 
-  test('is worked on where the residency rule leaves this region out', async () => {
-    const state = world.states.get('beijing');
-    state?.tell(2, MODEL.name, MODEL.digest, ['beijing', 'shanghai']);
-    await until(() => state?.replica.readyRegions(MODEL.digest).has('shanghai') === true);
-    const shanghai = await world.start('shanghai');
-    const far = await world.worker('shanghai', 'w2', [beijing, shanghai]);
-    const residency = { regions: ['shanghai'] };
-    for (const _ of [1, 2]) expect((await recognize(1, { residency })).fromCache).toBeUndefined();
-    expect(far.claims).toHaveLength(2);
-    expect((await recognize(1)).fromCache).toBeUndefined();
+  test('is kept under a rule that allows this region, and refused under one that does not', async () => {
+    await recognize(1, { residency: { regions: ['beijing'] } });
+    expect((await recognize(1)).fromCache).toBeDefined();
     expect((await recognize(1, { residency: { regions: ['beijing'] } })).fromCache).toBeDefined();
+    const refused = await failureOf(
+      door.recognize({ picture: aPicture(1), residency: { regions: ['shanghai'] } }, soon),
+    );
+    expect(refused.reason).toBe('RESIDENCY_REGION_NOT_ALLOWED');
   });
 
   test('is worked on after a failure: failures are not kept', async () => {

@@ -10,6 +10,7 @@ import { RegionService } from '@meridian/contracts/region';
 import { type ReportEvidenceRequestSchema, ReportEvidenceResponseSchema } from '@meridian/contracts/roll';
 import { Emitter, InMemoryBroker, InMemoryBus } from '@meridian/messaging';
 import { type AliasEntry, type Entry, encodeMember, memberKey, targetIn, tenantKey } from '@meridian/replica';
+import { encodeTenant, parseRule } from '@meridian/residency';
 import { type Channel, createChannel, createClient } from '@meridian/rpc';
 import { RpcServer } from '@meridian/rpc/server';
 import { createLogger, Lifecycle, parseConfig, systemClock, systemRandom, type Telemetry } from '@meridian/runtime';
@@ -25,14 +26,12 @@ export const MODEL = { name: 'centernet-320', digest: 'sha256:model' };
 export const NEXT = { name: 'centernet-512', digest: 'sha256:next' };
 const ACTOR = actorId('beijing', 0x1234n);
 export const VECTOR = VersionVector.of([[ACTOR, 7]]);
-/** The record of tenant `known`. */
-export const TENANT: Entry = {
-  key: tenantKey('known'),
-  versions: [
-    { dot: { actor: ACTOR, counter: 5 }, hlc: { wallMs: 1, logical: 0 }, value: Buffer.from('t'), deleted: false },
-  ],
-  context: VersionVector.of([[ACTOR, 5]]),
-};
+/** The record of tenant `known`, without a rule; and others that tests write. */
+export function tenantEntry(name: string, rule = '', counter = 5): Entry {
+  const value = encodeTenant({ name, residency: parseRule(rule) });
+  const version = { dot: { actor: ACTOR, counter }, hlc: { wallMs: counter, logical: 0 }, value, deleted: false };
+  return { key: tenantKey(name), versions: [version], context: VersionVector.of([[ACTOR, counter]]) };
+}
 const WINDOW_BYTES = 1024 * 1024;
 const logger = createLogger({ name: 'test', region: 'beijing', level: process.env.TEST_LOG ?? 'silent' });
 
@@ -48,6 +47,8 @@ export class SchedulerWorld {
   readonly aliases = new Map<string, AliasEntry>();
   /** Regions that an operator has removed, as the replicas know it; the test changes it. */
   readonly removed = new Set<RegionName>();
+  /** Records of tenants by key, as the replicas know them; the test changes them. */
+  readonly tenants = new Map([[tenantKey('known'), tenantEntry('known')]]);
   /** Followed by schedulers that are started from now on, in the place of a fixed state. */
   readonly states = new Map<RegionName, WatchedState>();
   /** What schedulers told of their tasks with models of rolls, the last one last. */
@@ -219,7 +220,7 @@ function removalOf(region: string): Entry {
   return { key: memberKey(region), versions: [version], context: VersionVector.of([[ACTOR, 6]]) };
 }
 
-function registry({ aliases, removed }: Pick<SchedulerWorld, 'aliases' | 'removed'>) {
+function registry({ aliases, removed, tenants }: Pick<SchedulerWorld, 'aliases' | 'removed' | 'tenants'>) {
   const removals = new Map(REGIONS.map((region) => [memberKey(region), removalOf(region)]));
   const isRemoved = (key: string) => [...removed].some((region) => memberKey(region) === key);
   const models = [MODEL, NEXT].map((model, i) => ({
@@ -232,7 +233,8 @@ function registry({ aliases, removed }: Pick<SchedulerWorld, 'aliases' | 'remove
   return {
     vector: () => VECTOR,
     hasSeen: (vector: VersionVector) => VECTOR.dominates(vector),
-    get: (key: string) => (isRemoved(key) ? removals.get(key) : key === tenantKey('known') ? TENANT : undefined),
+    get: (key: string) => (isRemoved(key) ? removals.get(key) : tenants.get(key)),
+    missing: () => [],
     model: (name: string) => models.find((model) => model.name === (name || MODEL.name)),
     models: () => models,
     aliases: () => [...aliases.values()],
@@ -255,7 +257,7 @@ function topology(): Topology {
       zone: `zone-${name}`,
       capacity: 1,
       leafAddress: 'unused:1',
-      grpcAddress: 'unused:1',
+      grpcAddress: `door-${name}:1`,
     })),
     links: [{ between: ['beijing', 'shanghai'], roundTripMs: 20, bandwidthMbps: 1000 }],
   };

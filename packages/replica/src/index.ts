@@ -72,5 +72,6 @@ export {
   rollKey,
   type StateKey,
   sealKey,
+  TENANT_PREFIX,
   tenantKey,
 } from './state-key.ts';

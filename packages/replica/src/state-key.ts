@@ -14,6 +14,8 @@ export type StateKey =
   | { readonly kind: 'seal'; readonly region: string; readonly member: string }
   /** Bytes, as whoever wrote them means them. */
   | { readonly kind: 'config'; readonly name: string }
+  /** A TenantRecord. */
+  | { readonly kind: 'tenant'; readonly tenant: string }
   /** An AliasRecord. */
   | { readonly kind: 'alias'; readonly alias: string }
   /** A RegionPhaseRecord, written by that region only. */
@@ -21,7 +23,7 @@ export type StateKey =
 
 export const MODEL_PREFIX = 'model/';
 export const READY_PREFIX = 'ready/';
-const TENANT_PREFIX = 'tenant/';
+export const TENANT_PREFIX = 'tenant/';
 export const ALIAS_PREFIX = 'alias/';
 export const ROLL_PREFIX = 'roll/';
 /** What people may write directly. */
@@ -51,7 +53,7 @@ export function sealKey(region: string, member: string): string {
   return `seal/${region}/${member}`;
 }
 
-/** What is agreed with a tenant. A claim requires it where it exists. */
+/** What is agreed with a tenant. A claim requires the record that it was placed by. */
 export function tenantKey(tenant: string): string {
   return `${TENANT_PREFIX}${tenant}`;
 }
@@ -101,6 +103,7 @@ export function parseStateKey(key: string): StateKey | undefined {
   if (kind === 'epochs' && first && second === undefined) return { kind, region: first };
   if (kind === 'member' && first && second === undefined) return { kind, region: first };
   if (kind === 'seal' && first && second && others.length === 0) return { kind, region: first, member: second };
+  if (kind === 'tenant' && first && second === undefined) return { kind, tenant: first };
   if (kind === 'alias' && first && second === undefined) return { kind, alias: first };
   if (kind === 'roll' && first && second && others.length === 0) return { kind, alias: first, region: second };
   return undefined;

@@ -12,6 +12,12 @@ export type AnyHandler = (
 /** Method names (as in the proto file, or as in TypeScript), or `*` for those not named, and who may call them. */
 export type AllowList = Readonly<Record<string, readonly PeerRole[]>>;
 
+/**
+ * Judges a call by its headers, before any message of it is read: throws a Failure to refuse it.
+ * @param method its name in TypeScript
+ */
+export type Admit = (method: string, context: CallContext) => void;
+
 /** One method that a server offers: who may call it and what answers. */
 export interface Route {
   readonly method: DescMethod;
@@ -19,6 +25,7 @@ export interface Route {
   readonly path: string;
   readonly roles: ReadonlySet<PeerRole>;
   readonly handler: AnyHandler;
+  readonly admit: Admit | undefined;
 }
 
 /** Nobody may call a method that the list does not cover. A name that the service lacks is a programmer's error. */
@@ -26,6 +33,7 @@ export function routesOf(
   service: DescService,
   allow: AllowList,
   handlers: Readonly<Record<string, AnyHandler>>,
+  admit?: Admit,
 ): Route[] {
   const names = new Set(['*', ...service.methods.flatMap((method) => [method.name, method.localName])]);
   for (const name of Object.keys(allow)) assert(names.has(name), `${service.typeName} has the method ${name}`);
@@ -33,7 +41,7 @@ export function routesOf(
     const handler = handlers[method.localName];
     assert(handler !== undefined, `${service.typeName}.${method.name} has a handler`);
     const roles = allow[method.name] ?? allow[method.localName] ?? allow['*'] ?? [];
-    return { method, path: pathOf(method), roles: new Set(roles), handler };
+    return { method, path: pathOf(method), roles: new Set(roles), handler, admit };
   });
 }
 

@@ -30,7 +30,8 @@ export interface ServerCallHost {
 /**
  * One incoming call, from its headers to its status.
  *
- * 1. A handler runs only for a known peer that the allow-list names, and after the cause was read.
+ * 1. A handler runs only for a known peer that the allow-list names, after the cause was read and the call was admitted. Nothing
+ *    is read of a call that was not.
  * 2. One status is sent; whatever ends the call first decides it.
  * 3. The handler's signal is aborted, with the Failure, when the call ends in any way but success.
  * 4. Requests are read no further ahead than the inbox allows, responses kept no longer than the send buffer allows.
@@ -103,7 +104,8 @@ export class ServerCall {
     this.#peer = peer;
     authorize(this.#route, peer);
     const deadlineMs = this.#startDeadline();
-    return {
+    let handlers: ReadonlyMap<string, string> | undefined;
+    const callContext = {
       peer,
       deadlineMs,
       signal: this.#abort.signal,
@@ -111,9 +113,12 @@ export class ServerCall {
       cause: decodeCause(text),
       traceContext,
       get metadata() {
-        return forHandlers(text); // few handlers ask
+        handlers ??= forHandlers(text); // not every handler asks
+        return handlers;
       },
     };
+    this.#route.admit?.(this.#route.method.localName, callContext);
+    return callContext;
   }
 
   #startDeadline(): number | undefined {

@@ -7,7 +7,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, STREAMS_PER_CONNECTION_MAX } from './call-limits.ts';
 import { MESSAGE_BYTES_MAX } from './message-codec.ts';
 import { addReflection } from './reflection.ts';
-import { type AllowList, type AnyHandler, type Route, routesOf } from './route.ts';
+import { type Admit, type AllowList, type AnyHandler, type Route, routesOf } from './route.ts';
 import { ServerCall, type ServerCallHost } from './server-call.ts';
 import { CallReport } from './server-report.ts';
 import type { ServiceHandlers } from './service-types.ts';
@@ -35,7 +35,8 @@ export interface RpcServerOptions {
  * 1. A connection without a certificate of our authority ends in the handshake.
  * 2. A method answers only the roles that its service's allow-list names.
  * 3. Services are added before the server listens; it listens once.
- * 4. While it drains it reports NOT_SERVING, and no connection or call is taken.
+ * 4. `admit` of a service sees a call after its role was found good, and before any of its messages is read.
+ * 5. While it drains it reports NOT_SERVING, and no connection or call is taken.
  */
 export class RpcServer {
   readonly #options: RpcServerOptions;
@@ -78,9 +79,9 @@ export class RpcServer {
   }
 
   /** Adds a service. Methods that `allow` does not cover answer PERMISSION_DENIED to everybody. */
-  addService<S extends DescService>(service: S, allow: AllowList, handlers: ServiceHandlers<S>): void {
+  addService<S extends DescService>(service: S, allow: AllowList, handlers: ServiceHandlers<S>, admit?: Admit): void {
     assert(this.#restoreWindows === undefined, 'services are added before the server listens');
-    const routes = routesOf(service, allow, handlers as unknown as Record<string, AnyHandler>);
+    const routes = routesOf(service, allow, handlers as unknown as Record<string, AnyHandler>, admit);
     for (const route of routes) this.#routes.set(route.path, route);
     this.#services.push(service);
     this.#server.addService(definitionOf(routes), {}); // the interceptor answers

@@ -43,6 +43,7 @@ import { DemandMeter } from './placement/demand.ts';
 import { LinkBandwidths } from './placement/link-bandwidth.ts';
 import { Membership } from './placement/membership.ts';
 import { RegionView } from './placement/region-view.ts';
+import { Residency } from './placement/residency.ts';
 import { RollEvidence } from './rolls/roll-evidence.ts';
 import { Spool } from './spool/spool.ts';
 import { Dispatcher } from './tasks/dispatcher.ts';
@@ -53,7 +54,7 @@ export type Context = Omit<ServiceContext<SchedulerConfig>, 'config'> & { readon
 /** What the scheduler reaches the world through. */
 export interface Doors {
   readonly bus: MessageBus;
-  readonly replica: Models & Pick<Replica, 'vector' | 'hasSeen' | 'caughtUp'>;
+  readonly replica: Models & Pick<Replica, 'vector' | 'hasSeen' | 'caughtUp' | 'missing'>;
   /** Of the region's sync service. */
   readonly rolls: Pick<RpcClient<typeof RollService>, 'reportEvidence'>;
   readonly topology: Topology;
@@ -77,7 +78,8 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   const vector = () => replica.vector();
   const hasSeen = (wanted: VersionVector) => replica.hasSeen(wanted);
   const dispatcher = () => owner.dispatcher;
-  const common = { region, regions: topology.regions, models: replica, clock, vector };
+  const { residency } = parts;
+  const common = { region, residency, models: replica, clock, vector };
   const archive = new SpanArchive({
     ...{ bus, region, store: telemetry.spanStore },
     peers: peersOf(topology, region).map((peer) => peer.name),
@@ -85,12 +87,11 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   const cached = new CachedAnswers({ cache: parts.cache, metrics: parts.metrics, tracer, clock });
   const recognizer = new Recognizer({
     ...{ ...common, owner: { region, replica: name }, calls, tracer, dispatcher, cached },
-    mayCache: (_, allowed) => allowed?.has(region) ?? true,
   });
   const openTasks = () => owner.dispatcher.openTasks;
   const rejected = (what: string) => parts.metrics.rejectedReports.add(1, { [attributeNames.reason]: what });
   const door = new Door({
-    ...{ server, calls, streams, listen: config.grpcListen },
+    ...{ server, calls, streams, residency, listen: config.grpcListen },
     recognize: new RecognizeHandlers({ recognizer, calls, metrics: parts.metrics, vector, hasSeen }),
     submit: new SubmitJobHandler({ ...common, index, intake, retention, spool, openTasks, limits: config }),
     jobs: new JobsHandlers({ region, index, store, endings, started: () => owner.started }),
@@ -156,6 +157,7 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const regions = regionViews(context, topology);
   const metrics = createMetrics(telemetry.meter);
   const [meter, bandwidths] = [new DemandMeter(), new LinkBandwidths(regions)];
+  const residency = residencyOf(region, topology, replica);
   const cache = createCache(config, metrics);
   const tracer = new TaskTracer(telemetry.tracer, config.traceSampleRatio);
   const index = new JobIndex(region, { jobsMax: config.jobsMax, tasksMax: config.jobTasksMax });
@@ -178,7 +180,7 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const stored = (taskId: string) => dispatcher().stored(taskId, clock.nowMs());
   const jobs = new JobKeeper({ owner: name, index, store, spool, endings, news, clock, logger, stored });
   const intake = new JobIntake({
-    ...{ ...basics, regions: topology.regions, index, store, spool, events, retentionMs },
+    ...{ ...basics, index, store, spool, events, retentionMs },
     modelByDigest: (digest) => replica.modelByDigest(digest),
     add: (tasks) => dispatcher().add(tasks),
   });
@@ -190,7 +192,7 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   });
   const owner: Owner = new Owner({
     ...{ bus, clock, logger, regions, store, spool, events, endings, news, streams },
-    createDispatcher: (term) => createDispatcher(config, term, regions, effects, replica, meter),
+    createDispatcher: (term) => createDispatcher(config, term, { regions, effects, replica, meter, residency }),
     recover: () => recoverJobs({ store, index, spool, intake, endings, logger, retentionMs }),
     wake: () => effects.wake(),
     caughtUp: replica.caughtUp,
@@ -199,8 +201,16 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
     ...{ index, store, spool, clock, logger, streamBudgetBytes: config.jobsBudgetBytes },
     openTasks: () => dispatcher().openTasks,
   });
-  const ends = { endings, evidence, retention, meter, bandwidths };
+  const ends = { endings, evidence, retention, meter, bandwidths, residency };
   return { regions, metrics, cache, tracer, index, store, spool, calls, streams, intake, effects, owner, ...ends };
+}
+
+function residencyOf(region: string, { regions }: Topology, replica: Doors['replica']): Residency {
+  let isCaughtUp = false;
+  void replica.caughtUp.then(() => {
+    isCaughtUp = true;
+  });
+  return new Residency({ region, regions, state: replica, isCaughtUp: () => isCaughtUp });
 }
 
 function createCache(config: SchedulerConfig, { cacheEvictions }: Metrics): ResultCache | undefined {
@@ -214,11 +224,15 @@ function createCache(config: SchedulerConfig, { cacheEvictions }: Metrics): Resu
 function createDispatcher(
   config: SchedulerConfig,
   term: number,
-  regions: ReadonlyMap<string, RegionView>,
-  ports: Effects,
-  models: Doors['replica'],
-  meter: DemandMeter,
+  parts: {
+    readonly regions: ReadonlyMap<string, RegionView>;
+    readonly effects: Effects;
+    readonly replica: Doors['replica'];
+    readonly meter: DemandMeter;
+    readonly residency: Residency;
+  },
 ): Dispatcher {
+  const { regions, effects: ports, replica: models, meter, residency } = parts;
   const membership = new Membership((key) => models.get(key));
   return new Dispatcher({
     term,
@@ -235,6 +249,7 @@ function createDispatcher(
     isRemoved: (region) => membership.isRemoved(region),
     readyRegions: (digest) => models.readyRegions(digest),
     accepted: (task) => meter.accepted(task),
+    residency,
   });
 }
 

@@ -5,6 +5,7 @@ import { RollService } from '@meridian/contracts/roll';
 import { StateService } from '@meridian/contracts/state';
 import type { Failure } from '@meridian/failure';
 import { connectNats, Emitter, type MessageBus, SpanShipper } from '@meridian/messaging';
+import type { PlacedRegion } from '@meridian/residency';
 import { loadTls, type TlsFiles } from '@meridian/rpc';
 import { RpcServer } from '@meridian/rpc/server';
 import type { Component, ServiceComposition, ServiceContext } from '@meridian/runtime';
@@ -56,8 +57,7 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   let vector = () => VersionVector.EMPTY;
   const bus = await connect(context, tls, () => vector());
   const members = peersOf(topology, config.region).map(({ name }) => name);
-  const regions = topology.regions.map(({ name }) => name);
-  const assembly = assemble(context, { bus, members, regions, onFatal: crash });
+  const assembly = assemble(context, { bus, members, regions: topology.regions, onFatal: crash });
   vector = () => assembly.replicator.vector;
   const door = new StateDoor(context, tls, assembly);
   const closing: Component = { name: 'broker', start: async () => undefined, stop: () => bus.close() };
@@ -69,7 +69,7 @@ export interface Doors {
   /** All other regions. */
   readonly members: readonly string[];
   /** Every region, in the order of the topology. */
-  readonly regions: readonly string[];
+  readonly regions: readonly PlacedRegion[];
   /** The state log is not ours any more. */
   readonly onFatal: (failure: Failure) => void;
 }
@@ -87,6 +87,7 @@ export interface Assembly {
   readonly rolls: Rolls;
   readonly evidence: EvidenceDesk;
   readonly members: Members;
+  readonly regions: readonly PlacedRegion[];
   readonly components: readonly Component[];
 }
 
@@ -106,7 +107,8 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     driftMaxMs: CLOCK_DRIFT_MAX_MS,
     onFatal,
   });
-  const members = new LiveMembers(region, regions, replicator);
+  const names = regions.map(({ name }) => name);
+  const members = new LiveMembers(region, names, replicator);
   const catalogue = config.catalogueDirectory;
   const blobs = new BlobStore({
     directory: config.blobDirectory,
@@ -156,7 +158,7 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     }),
   ];
   const models = { blobs, blobReplicator, readiness, problems, rolls, evidence };
-  return { replicator, ...models, awaited, history, administration, refusals, members, components };
+  return { replicator, ...models, awaited, history, administration, refusals, members, regions, components };
 }
 
 /** The gRPC door. It opens last: health can only be asked for once the view is there. */

@@ -73,8 +73,8 @@ export function openDoor(running: RunningRegion, name = 'admin') {
       create(GetResponseSchema, await handlers.get(create(GetRequestSchema, request), context)),
     list: async (request: MessageInitShape<typeof ListRequestSchema>) =>
       create(ListResponseSchema, await handlers.list(create(ListRequestSchema, request), context)),
-    put: async (request: Put) => {
-      const message = create(PutRequestSchema, { ...request, value: Buffer.from(request.value) });
+    put: async (request: Put, encoding: 'utf8' | 'latin1' = 'utf8') => {
+      const message = create(PutRequestSchema, { ...request, value: Buffer.from(request.value, encoding) });
       return create(PutResponseSchema, await handlers.put(message, context));
     },
     delete: async (key: string) =>

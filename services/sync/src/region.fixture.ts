@@ -77,7 +77,7 @@ export class Regions {
     const assembly = assemble(context, {
       bus,
       members,
-      regions: REGIONS,
+      regions: REGIONS.map((name) => ({ name, zone: `zone-${name}` })),
       onFatal: (failure) => void failures.push(failure),
     });
     knowledge = () => assembly.replicator.vector;

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type EntryView, MemberAction, type WatchKeysResponse } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
+import { decodeTenant, encodeTenant, parseRule } from '@meridian/residency';
 import { openDoor } from './door.fixture.ts';
 import { REGIONS, Regions, type RunningRegion, until } from './region.fixture.ts';
 
@@ -71,6 +72,23 @@ describe('keys', () => {
     expect(await show(doors.beijing)).toMatchObject({ winner: 0, versions: [{ deleted: true }] });
     await until(equal);
     expect(await readersSee(doors.guangzhou)).toBeUndefined();
+  });
+
+  test('a tenant’s record is written when every region can read it and its rule leaves one', async () => {
+    const reasonOf = async (name: string, rule: string, of = name) => {
+      const value = Buffer.from(encodeTenant({ name: of, residency: parseRule(rule) })).toString('latin1');
+      return (await failureOf(doors.beijing.put({ key: `tenant/${name}`, value }, 'latin1'))).reason;
+    };
+    expect(await reasonOf('Acme', '')).toBe('TENANT_INVALID');
+    expect(await reasonOf('acme', '', 'other')).toBe('TENANT_RECORD_INVALID');
+    expect(await reasonOf('acme', 'never=region:atlantis')).toBe('REGION_UNKNOWN');
+    expect(await reasonOf('acme', 'only=region:beijing;never=zone:zone-beijing')).toBe('RESIDENCY_INFEASIBLE');
+    const value = Buffer.from(encodeTenant({ name: 'acme', residency: parseRule('never=zone:zone-shanghai') }));
+    await doors.beijing.put({ key: 'tenant/acme', value: value.toString('latin1') }, 'latin1');
+    await until(equal);
+    const read = (await show(doors.guangzhou, 'tenant/acme')).versions[0]?.value ?? new Uint8Array();
+    expect(decodeTenant('acme', read).residency).toEqual({ never: { regions: [], zones: ['zone-shanghai'] } });
+    expect((await doors.beijing.delete('tenant/acme')).changed).toBe(true);
   });
 
   test('only configuration keys of good form are written; values are bounded', async () => {

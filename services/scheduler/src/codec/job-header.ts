@@ -3,6 +3,7 @@ import { toBinary } from '@bufbuild/protobuf';
 import { isTenant } from '@meridian/contracts';
 import { type JobHeader, JobHeaderSchema, type PictureRef } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
+import { formatRule, isEmptyRule, NO_RULE, type ResidencyRule } from '@meridian/residency';
 import { PICTURE_BYTES_MAX } from './picture.ts';
 import { priorityName } from './priority.ts';
 
@@ -16,9 +17,11 @@ const HEADER_BYTES_MAX = 4 * 2 ** 20 - 64 * 1024;
 /** Problems that are listed: a header may have thousands of the same kind. */
 const PROBLEMS_SHOWN = 10;
 
-/** Fingerprint of what a header asks for: the same key must come with the same one. */
-export function headerDigest(header: JobHeader): Buffer {
-  return createHash('sha256').update(toBinary(JobHeaderSchema, header)).digest();
+/** Fingerprint of what a header and the rule beside it ask for: the same key must come with the same one. */
+export function headerDigest(header: JobHeader, rule: ResidencyRule = NO_RULE): Buffer {
+  const hash = createHash('sha256').update(toBinary(JobHeaderSchema, header));
+  if (!isEmptyRule(rule)) hash.update(`\n${formatRule(rule)}`);
+  return hash.digest();
 }
 
 /** @throws Failure INVALID_ARGUMENT / HEADER_INVALID that names every field that is wrong. Not retryable. */

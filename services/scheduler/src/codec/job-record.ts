@@ -2,7 +2,9 @@ import { create } from '@bufbuild/protobuf';
 import { type JobHeader, type Job as JobMessage, JobSchema, JobState } from '@meridian/contracts/recognition';
 import type { JobRecord } from '@meridian/contracts/task';
 import { decodeRecords, modelKey, type RequiredRecord } from '@meridian/replica';
+import { NOWHERE, type ResidencyRule, ruleOf } from '@meridian/residency';
 import type { Job, JobFacts, JobPhase, JobPictures } from '../jobs/job.ts';
+import { type AskedRules, askedRules, onlyOf } from '../placement/residency.ts';
 import { priorityName, priorityValue } from './priority.ts';
 
 const STATES: Readonly<Record<JobPhase, JobState>> = {
@@ -60,7 +62,24 @@ export function factsOf(record: JobRecord, retentionMs: number): JobFacts | unde
     deadlineMs: deadlineOf(header, acceptedMs, retentionMs),
     headerDigest: Buffer.from(record.headerDigest).toString('hex'),
     requires,
+    asked: askedOf(record, header),
   };
+}
+
+/** What cannot be read any more allows nothing: the job is kept, and waits. */
+function askedOf({ residency }: JobRecord, header: JobHeader): AskedRules {
+  return askedRules([
+    { of: 'the call', rule: readRule(residency) },
+    { of: 'the message', rule: onlyOf(header.residency) },
+  ]);
+}
+
+function readRule(message: JobRecord['residency']): ResidencyRule {
+  try {
+    return ruleOf(message);
+  } catch {
+    return NOWHERE;
+  }
 }
 
 /** Records of an earlier release name the model's dot only. */

@@ -3,7 +3,7 @@ import { formatDot } from '@meridian/causality';
 import type { TaskResultSchema } from '@meridian/contracts/recognition';
 import type { AttemptSchema, TaskClaimSchema } from '@meridian/contracts/task';
 import { Failure } from '@meridian/failure';
-import { encodeRecord } from '@meridian/replica';
+import { encodeRecord, type RequiredRecord } from '@meridian/replica';
 import type { Attempt, EndedAttempt, Ending, Task, TaskFailure } from '../tasks/task.ts';
 import { priorityValue } from './priority.ts';
 
@@ -38,6 +38,7 @@ export function taskResult(task: Task, ending: Ending, entryRegion: string): Mes
 
 export function claimMessage(task: Task, attempt: Attempt, owner: OwnerName): MessageInitShape<typeof TaskClaimSchema> {
   const { work } = task;
+  const requires = requiresOf(work, attempt);
   return {
     taskId: task.taskId,
     jobId: work.jobId,
@@ -50,11 +51,18 @@ export function claimMessage(task: Task, attempt: Attempt, owner: OwnerName): Me
     fence: BigInt(attempt.fence),
     attempt: attempt.number,
     deadlineUnixMs: BigInt(Math.round(work.deadlineMs)),
-    requires: work.requires.map(({ dot }) => formatDot(dot)),
-    requiredRecords: work.requires.map(encodeRecord),
+    requires: requires.map(({ dot }) => formatDot(dot)),
+    requiredRecords: requires.map(encodeRecord),
     owner,
     placedUnixMs: BigInt(Math.round(attempt.placedMs)),
   };
+}
+
+/** What the placement rests on takes the place of what the work was accepted with. */
+function requiresOf({ requires }: Task['work'], attempt: Attempt): readonly RequiredRecord[] {
+  const newer = attempt.requires ?? [];
+  const keys = new Set(newer.map(({ key }) => key));
+  return [...requires.filter(({ key }) => !keys.has(key)), ...newer];
 }
 
 export function attemptMessage(attempt: EndedAttempt): MessageInitShape<typeof AttemptSchema> {

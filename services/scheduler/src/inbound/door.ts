@@ -6,6 +6,8 @@ import type { AllowList, RpcServer } from '@meridian/rpc';
 import type { Component } from '@meridian/runtime';
 import type { Calls } from '../owner/calls.ts';
 import type { WorkerStreams } from '../owner/worker-streams.ts';
+import type { Residency } from '../placement/residency.ts';
+import { admitCall } from './call-rules.ts';
 import type { Collector } from './collector.ts';
 import type { JobsHandlers } from './jobs.ts';
 import type { RecognizeHandlers } from './recognize.ts';
@@ -19,6 +21,7 @@ export interface DoorOptions {
   readonly submit: SubmitJobHandler;
   readonly jobs: JobsHandlers;
   readonly regions: RegionsHandlers;
+  readonly residency: Residency;
   readonly collector: Collector;
   readonly calls: Calls;
   readonly streams: WorkerStreams;
@@ -42,16 +45,21 @@ export class Door implements Component {
 
   constructor(options: DoorOptions) {
     this.#o = options;
-    const { server, recognize, submit, jobs, regions, collector } = options;
-    server.addService(RecognitionService, PUBLIC, {
-      recognize: (request, context) => recognize.recognize(request, context),
-      recognizeStream: (requests, context) => recognize.recognizeStream(requests, context),
-      submitJob: (requests, context) => submit.submitJob(requests, context),
-      getJob: (request) => jobs.getJob(request),
-      listJobs: (request) => jobs.listJobs(request),
-      watchJob: (request, context) => jobs.watchJob(request, context),
-      cancelJob: (request) => jobs.cancelJob(request),
-    });
+    const { server, recognize, submit, jobs, regions, collector, residency } = options;
+    server.addService(
+      RecognitionService,
+      PUBLIC,
+      {
+        recognize: (request, context) => recognize.recognize(request, context),
+        recognizeStream: (requests, context) => recognize.recognizeStream(requests, context),
+        submitJob: (requests, context) => submit.submitJob(requests, context),
+        getJob: (request) => jobs.getJob(request),
+        listJobs: (request) => jobs.listJobs(request),
+        watchJob: (request, context) => jobs.watchJob(request, context),
+        cancelJob: (request) => jobs.cancelJob(request),
+      },
+      (method, context) => admitCall(method, context, residency),
+    );
     server.addService(RegionService, PUBLIC, {
       listRegions: () => regions.listRegions(),
       getTrace: (request) => regions.getTrace(request),

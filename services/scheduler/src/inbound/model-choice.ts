@@ -1,5 +1,6 @@
 import { Failure } from '@meridian/failure';
 import { type ModelEntry, type Replica, rollState } from '@meridian/replica';
+import type { Territory } from '@meridian/residency';
 
 export type Models = Pick<
   Replica,
@@ -38,10 +39,10 @@ function unknownModel(models: Models, name: string): Failure {
 export function requireReady(
   models: Models,
   model: Pick<ModelEntry, 'name' | 'digest'>,
-  allowed: ReadonlySet<string> | undefined,
+  { allowed, isRestricted }: Territory,
 ): void {
-  for (const region of models.readyRegions(model.digest)) if (allowed?.has(region) ?? true) return;
-  const where = allowed === undefined ? 'any region' : 'a region that the residency rule allows';
+  for (const region of models.readyRegions(model.digest)) if (allowed.has(region)) return;
+  const where = isRestricted ? 'a region that the residency rules allow' : 'any region';
   throw new Failure('UNAVAILABLE', `model ${model.name} is not ready in ${where} yet`, {
     reason: 'MODEL_NOT_READY',
     retryDelayMs: NOT_READY_RETRY_MS,

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { VersionVector } from '@meridian/causality';
 import type { RecognizeRequest } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
+import type { Territory } from '@meridian/residency';
 import type { CallContext } from '@meridian/rpc';
 import type { Clock } from '@meridian/runtime';
 import { checkPicture } from '../codec/picture.ts';
@@ -11,19 +12,19 @@ import { IdempotencyTable } from '../jobs/idempotency.ts';
 import type { TaskTracer } from '../outbound/task-tracer.ts';
 import type { Calls } from '../owner/calls.ts';
 import { expectedServiceMs } from '../owner/job-work.ts';
-import { allowedRegions, type PlacementRegion } from '../placement/rule.ts';
+import type { Residency, Ruling } from '../placement/residency.ts';
 import type { Dispatcher } from '../tasks/dispatcher.ts';
 import { newTask, newWork, type Task } from '../tasks/task.ts';
 import type { CachedAnswers, CacheUse } from './cached-answers.ts';
 import { causesOf } from './call-cause.ts';
+import { callRules } from './call-rules.ts';
 import { isRolling, type Models, modelOf, requireReady } from './model-choice.ts';
 import { requiredRecords } from './required-records.ts';
-import { tenantOf } from './tenant.ts';
 import { deadlinePassed, within } from './waiting.ts';
 
 export interface RecognizerOptions {
   readonly owner: OwnerName;
-  readonly regions: readonly PlacementRegion[];
+  readonly residency: Residency;
   readonly models: Models;
   readonly calls: Calls;
   readonly tracer: TaskTracer;
@@ -31,8 +32,6 @@ export interface RecognizerOptions {
   readonly vector: () => VersionVector;
   readonly dispatcher: () => Dispatcher;
   readonly cached: CachedAnswers;
-  /** Whether this region may keep, and give again, answers to this tenant's calls with this residency rule. */
-  readonly mayCache: (tenant: string, allowedRegions: ReadonlySet<string> | undefined) => boolean;
 }
 
 /** A call that was checked: its task, should one be needed. */
@@ -49,6 +48,7 @@ interface Call {
 /** A call whose caller named no deadline. */
 const DEADLINE_MS = 30_000;
 const KEY_BYTES_MAX = 128;
+const NO_PLACE_RETRY_MS = 1_000;
 /** Above the horizon in which clients retry calls that take seconds. */
 const KEEP_ANSWERS_MS = 10 * 60_000;
 const ANSWERS_MAX = 4096;
@@ -106,13 +106,13 @@ export class Recognizer {
   }
 
   #callOf(request: RecognizeRequest, context: CallContext): Call {
-    const { models, regions, clock, owner, dispatcher } = this.#o;
+    const { models, residency, clock, owner, dispatcher } = this.#o;
     checkPicture(request.picture);
-    const tenant = tenantOf(request.tenant);
+    const { tenant, asked } = callRules(context, request);
+    const ruling = residency.requireHere(tenant, asked);
     const priority = priorityName(request.priority);
     if (priority === undefined)
       throw new Failure('INVALID_ARGUMENT', 'priority: not a priority class', { reason: 'PRIORITY_INVALID' });
-    const allowed = allowedRegions(request.residency, regions);
     const model = modelOf(models, request.model, owner.region);
     const seen = this.#o.vector();
     const nowMs = clock.nowMs();
@@ -126,23 +126,23 @@ export class Recognizer {
       priority,
       model: model.name,
       modelDigest: model.digest,
-      requires: requiredRecords(models, model, tenant),
+      requires: requiredRecords(model, ruling),
       causes: causesOf(context, seen),
-      allowedRegions: allowed,
+      asked,
       acceptedMs: nowMs,
       deadlineMs,
       expectedServiceMs: expectedServiceMs(model.manifest),
     });
     const pictureDigest = hash('sha256', request.picture, 'buffer');
     const picture = { taskId, index: 0, pictureName: '', pictureDigest, pictureBytes: request.picture.length };
-    const cacheUse = this.#cacheUse(request, tenant, allowed);
+    const cacheUse = this.#cacheUse(request, ruling);
     const { traceContext } = context;
     return { task: newTask(work, picture), picture: request.picture, traceContext, deadlineMs, cacheUse, seen };
   }
 
-  /** While a roll of the alias is under way its gate judges the model by tasks, which an answer from memory is not. */
-  #cacheUse(request: RecognizeRequest, tenant: string, allowed: ReadonlySet<string> | undefined): CacheUse {
-    if (request.noCache || !this.#o.mayCache(tenant, allowed)) return 'none';
+  /** Answers are kept where they may be only. While a roll of the alias is under way its gate judges the model by tasks, which an answer from memory is not. */
+  #cacheUse(request: RecognizeRequest, { territory }: Ruling): CacheUse {
+    if (request.noCache || !territory.allowed.has(this.#o.owner.region)) return 'none';
     return isRolling(this.#o.models, request.model) ? 'store' : 'full';
   }
 
@@ -151,9 +151,11 @@ export class Recognizer {
   }
 
   async #compute({ task, picture, traceContext }: Call, signal: AbortSignal | undefined): Promise<Answer> {
-    const { models, calls, tracer, clock, dispatcher, owner } = this.#o;
+    const { models, calls, tracer, clock, dispatcher, owner, residency } = this.#o;
     const { taskId, work } = task;
-    requireReady(models, { name: work.model, digest: work.modelDigest }, work.allowedRegions);
+    const { territory } = residency.rulingOf(work.tenant, work.asked);
+    requireReady(models, { name: work.model, digest: work.modelDigest }, territory);
+    if (territory.isRestricted && !dispatcher().hasPlaceFor(work)) throw noPlace(territory);
     if (signal?.aborted) throw Failure.from(signal.reason);
     const cancel = () => dispatcher().cancel(taskId, clock.nowMs());
     signal?.addEventListener('abort', cancel, { once: true });
@@ -167,11 +169,16 @@ export class Recognizer {
   }
 }
 
+/** A call does not wait for regions that are gone; it is told why no other one does it. */
+function noPlace({ allowed }: Territory): Failure {
+  const message = `no region that the residency rules allow can run it now: ${[...allowed].join(', ')}`;
+  return new Failure('UNAVAILABLE', message, { reason: 'RESIDENCY_UNAVAILABLE', retryDelayMs: NO_PLACE_RETRY_MS });
+}
+
 /**
  * What a repeated call must agree in. The model as it was asked for, not the version that it stands for now: between two
  * tries of one call an alias may move, or a model be replaced.
  */
 function fingerprint(model: string, { work, pictureDigest }: Task): string {
-  const allowed = work.allowedRegions === undefined ? '*' : [...work.allowedRegions].sort().join();
-  return `${work.priority} ${JSON.stringify(model)} ${allowed} ${Buffer.from(pictureDigest).toString('base64')}`;
+  return `${work.priority} ${JSON.stringify(model)} ${work.asked.text} ${Buffer.from(pictureDigest).toString('base64')}`;
 }

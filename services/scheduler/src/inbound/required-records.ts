@@ -1,13 +1,10 @@
-import { type ModelEntry, modelKey, type Replica, type RequiredRecord, tenantKey, winnerOf } from '@meridian/replica';
+import { type ModelEntry, modelKey, type RequiredRecord } from '@meridian/replica';
+import type { Ruling } from '../placement/residency.ts';
 
 /**
  * The records that a task is accepted with: no worker runs it before its region has these, or newer ones. The model's is
- * that of the version that was chosen; the tenant's is the one that readers see, where there is one.
+ * that of the version that was chosen, the tenant's is the one that the residency rules were read from.
  */
-export function requiredRecords(replica: Pick<Replica, 'get'>, model: ModelEntry, tenant: string): RequiredRecord[] {
-  const key = tenantKey(tenant);
-  const entry = replica.get(key);
-  const record = entry && winnerOf(entry);
-  const ofModel = { key: modelKey(model.name), dot: model.dot };
-  return record === undefined ? [ofModel] : [ofModel, { key, dot: record.dot }];
+export function requiredRecords(model: ModelEntry, { requires }: Pick<Ruling, 'requires'>): RequiredRecord[] {
+  return [{ key: modelKey(model.name), dot: model.dot }, ...requires];
 }

@@ -9,18 +9,18 @@ import { jobIdOf } from '../jobs/job-id.ts';
 import type { JobIndex } from '../jobs/job-index.ts';
 import type { JobIntake, Submission } from '../owner/job-intake.ts';
 import type { JobRetention } from '../owner/job-retention.ts';
-import { allowedRegions, type PlacementRegion } from '../placement/rule.ts';
+import type { Residency } from '../placement/residency.ts';
 import type { Spool } from '../spool/spool.ts';
 import { Admission, type SubmitLimits } from './admission.ts';
 import { causesOf } from './call-cause.ts';
+import { callRules } from './call-rules.ts';
 import { type Models, modelOf } from './model-choice.ts';
 import { PictureUpload } from './picture-upload.ts';
 import { requiredRecords } from './required-records.ts';
-import { tenantOf } from './tenant.ts';
 
 export interface SubmitJobOptions {
   readonly region: string;
-  readonly regions: readonly PlacementRegion[];
+  readonly residency: Residency;
   readonly models: Models;
   readonly index: JobIndex;
   readonly intake: JobIntake;
@@ -80,20 +80,20 @@ export class SubmitJobHandler {
   }
 
   #check(header: JobHeader, context: CallContext): Submission {
-    const { region, regions, models, clock } = this.#o;
+    const { region, residency, models, clock } = this.#o;
     checkHeader(header);
-    const tenant = tenantOf(header.tenant);
-    allowedRegions(header.residency, regions);
+    const { tenant, asked, rule } = callRules(context, header);
+    const ruling = residency.requireHere(tenant, asked);
     const model = modelOf(models, header.model, region);
     const jobId = jobIdOf(region, tenant, header.idempotencyKey);
-    const digest = headerDigest(header);
+    const digest = headerDigest(header, rule);
     const known = this.#o.index.find(jobId) !== undefined;
     // A job that was accepted in time may be asked for after its deadline.
     if (!known && header.deadlineUnixMs !== 0n && Number(header.deadlineUnixMs) <= clock.nowMs())
       throw new Failure('DEADLINE_EXCEEDED', 'deadline_unix_ms: it has passed already');
     const causes = causesOf(context, this.#o.vector());
-    const requires = requiredRecords(models, model, tenant);
-    return { jobId, tenant, header, headerDigest: digest, model, requires, causes };
+    const requires = requiredRecords(model, ruling);
+    return { jobId, tenant, header, rule, headerDigest: digest, model, requires, causes };
   }
 
   async #upload(submission: Submission, parts: AsyncIterator<SubmitJobRequest>): Promise<Response> {

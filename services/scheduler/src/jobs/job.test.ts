@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { VersionVector } from '@meridian/causality';
+import { NOTHING_ASKED } from '../placement/residency.ts';
 import { Job } from './job.ts';
 import { jobIdOf, parseTaskId, regionOfJob, taskIdOf } from './job-id.ts';
 import { JobIndex } from './job-index.ts';
@@ -8,6 +9,7 @@ function aJob(tasks = 4, overrides: Partial<Job['facts']> = {}): Job {
   const facts = {
     jobId: jobIdOf('beijing', 'public', `k${overrides.acceptedMs ?? 0}`),
     tenant: 'public',
+    asked: NOTHING_ASKED,
     priority: 'normal' as const,
     model: 'm',
     modelDigest: 'd',

@@ -1,6 +1,7 @@
 import type { PriorityClassName } from '@meridian/contracts';
 import { assert } from '@meridian/failure';
 import type { RequiredRecord } from '@meridian/replica';
+import type { AskedRules } from '../placement/residency.ts';
 import type { Cause } from '../tasks/task.ts';
 import { CommitOrder, type Committed } from './commit-order.ts';
 
@@ -17,6 +18,7 @@ export interface JobFacts {
   /** Hexadecimal fingerprint of the header. */
   readonly headerDigest: string;
   readonly requires: readonly RequiredRecord[];
+  readonly asked: AskedRules;
 }
 
 /** The pictures of a job in arrays: 10,000 of them are half a megabyte. */

@@ -64,9 +64,8 @@ export class Effects implements DispatchPorts {
       taskId,
       fence,
       bytes: () => {
-        const state = dispatcher().task(taskId)?.state;
-        const wanted = state?.kind === 'announced' && state.attempt.fence === fence;
-        return wanted ? this.#picture(task) : undefined;
+        const wanted = dispatcher().wanted(taskId, fence);
+        return wanted && this.#picture(wanted);
       },
       sent: (bytes) => metrics.pictureBytes.add(bytes, { [attributeNames.targetRegion]: to.ref.region }),
       failed: ({ code, reason, message }) => {

@@ -4,6 +4,7 @@ import { type JobHeader, JobState } from '@meridian/contracts/recognition';
 import { type JobRecord, JobRecordSchema } from '@meridian/contracts/task';
 import { assert, Failure } from '@meridian/failure';
 import { encodeRecord, type ModelEntry, type RequiredRecord } from '@meridian/replica';
+import { type ResidencyRule, ruleMessage } from '@meridian/residency';
 import type { Clock, Logger } from '@meridian/runtime';
 import { factsOf, jobMessage, picturesOf } from '../codec/job-record.ts';
 import { priorityName, priorityValue } from '../codec/priority.ts';
@@ -12,14 +13,12 @@ import { Job, type RecordRef } from '../jobs/job.ts';
 import type { JobIndex } from '../jobs/job-index.ts';
 import type { EventPublisher } from '../outbound/event-publisher.ts';
 import type { JobStore } from '../outbound/job-store.ts';
-import type { PlacementRegion } from '../placement/rule.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Cause, Task } from '../tasks/task.ts';
-import { digestNames, expectedServiceMs, openTasksOf, regionsStillAllowed, workOf } from './job-work.ts';
+import { digestNames, expectedServiceMs, openTasksOf, workOf } from './job-work.ts';
 
 export interface JobIntakeOptions {
   readonly region: string;
-  readonly regions: readonly PlacementRegion[];
   readonly index: JobIndex;
   readonly store: JobStore;
   readonly spool: Spool;
@@ -36,6 +35,8 @@ export interface Submission {
   readonly jobId: string;
   readonly tenant: string;
   readonly header: JobHeader;
+  /** That came in the metadata, beside the header's. */
+  readonly rule: ResidencyRule;
   readonly headerDigest: Buffer;
   readonly model: ModelEntry;
   readonly requires: readonly RequiredRecord[];
@@ -80,11 +81,10 @@ export class JobIntake {
 
   /** A job with open tasks that is in the stream: after it was created, or found at start. */
   run(job: Job, header: JobHeader): void {
-    const { index, spool, regions, add, modelByDigest } = this.#o;
+    const { index, spool, add, modelByDigest } = this.#o;
     index.add(job);
-    const allowed = regionsStillAllowed(header, regions);
     const model = modelByDigest(job.facts.modelDigest);
-    const work = workOf(job, allowed, expectedServiceMs(model?.manifest));
+    const work = workOf(job, expectedServiceMs(model?.manifest));
     const names = header.pictures.map(({ name }) => name);
     spool.retain(digestNames(job.pictures));
     this.#announce(job);
@@ -146,7 +146,8 @@ export class JobIntake {
 }
 
 function recordOf(submission: Submission, entryRegion: string, nowMs: number): JobRecord {
-  const { jobId, tenant, header, headerDigest, model, requires } = submission;
+  const { jobId, tenant, header, rule, headerDigest, model, requires } = submission;
+  const residency = ruleMessage(rule);
   return create(JobRecordSchema, {
     job: {
       jobId,
@@ -163,5 +164,6 @@ function recordOf(submission: Submission, entryRegion: string, nowMs: number): J
     requires: requires.map(({ dot }) => formatDot(dot)),
     requiredRecords: requires.map(encodeRecord),
     headerDigest,
+    ...(residency !== undefined && { residency }),
   });
 }

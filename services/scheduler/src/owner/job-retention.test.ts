@@ -12,6 +12,7 @@ import { createNoopMeter } from '@opentelemetry/api';
 import { Job } from '../jobs/job.ts';
 import { JobIndex } from '../jobs/job-index.ts';
 import { JobStore } from '../outbound/job-store.ts';
+import { NOTHING_ASKED } from '../placement/residency.ts';
 import { Spool } from '../spool/spool.ts';
 import { JobRetention } from './job-retention.ts';
 import { digestNames } from './job-work.ts';
@@ -59,6 +60,7 @@ async function endedJob(jobId: string, purgeAfterMs: number): Promise<Job> {
   const facts = {
     jobId,
     tenant: 'public',
+    asked: NOTHING_ASKED,
     priority: 'normal' as const,
     model: 'm',
     modelDigest: 'd',

@@ -1,8 +1,5 @@
-import type { JobHeader } from '@meridian/contracts/recognition';
-import { Failure } from '@meridian/failure';
 import type { Job, JobPictures } from '../jobs/job.ts';
 import { taskIdOf } from '../jobs/job-id.ts';
-import { allowedRegions, type PlacementRegion } from '../placement/rule.ts';
 import { newTask, newWork, type Task, type Work } from '../tasks/task.ts';
 
 /** Of the model's manifest, until a worker has measured it. */
@@ -14,21 +11,8 @@ export function expectedServiceMs(manifest: unknown): number {
   return typeof value === 'number' && value > 0 ? value : EXPECTED_SERVICE_MS;
 }
 
-/** The regions that the header's rule allows now; none when it names one that is not in the topology any more. */
-export function regionsStillAllowed(
-  header: JobHeader,
-  regions: readonly PlacementRegion[],
-): ReadonlySet<string> | undefined {
-  try {
-    return allowedRegions(header.residency, regions);
-  } catch (error) {
-    if (error instanceof Failure && error.reason === 'REGION_UNKNOWN') return new Set();
-    throw error;
-  }
-}
-
-export function workOf(job: Job, allowed: ReadonlySet<string> | undefined, serviceMs: number): Work {
-  const { jobId, tenant, priority, model, modelDigest, requires, acceptedMs, deadlineMs } = job.facts;
+export function workOf(job: Job, serviceMs: number): Work {
+  const { jobId, tenant, priority, model, modelDigest, requires, asked, acceptedMs, deadlineMs } = job.facts;
   return newWork({
     key: jobId,
     jobId,
@@ -38,7 +22,7 @@ export function workOf(job: Job, allowed: ReadonlySet<string> | undefined, servi
     modelDigest,
     requires,
     causes: [job.record.cause],
-    allowedRegions: allowed,
+    asked,
     acceptedMs,
     deadlineMs,
     expectedServiceMs: serviceMs,

@@ -1,16 +1,19 @@
 import { describe, expect, test } from '@jest/globals';
-import { aTask, aWork, REGIONS, regionViews } from '../tasks/task.builders.ts';
+import { parseRule, territoryOf } from '@meridian/residency';
+import { aTask, aWork, DOORS, REGIONS, regionViews } from '../tasks/task.builders.ts';
 import { type ChoiceLimits, choose } from './choose.ts';
 import { Decision } from './decision.ts';
 import { explain } from './decision-log.ts';
 import type { RegionView } from './region-view.ts';
 import { PlacementWindow } from './window.ts';
 
+const territory = (text: string) => territoryOf([{ of: 'the call', rule: parseRule(text) }], DOORS);
 const idle = () => new PlacementWindow(64);
 const limits = (more: Partial<ChoiceLimits> = {}): ChoiceLimits => ({
   readyRegions: new Set(REGIONS),
   isRemoved: () => false,
   window: idle(),
+  territory: territoryOf([], DOORS),
   ...more,
 });
 const pickFrom = (views: ReadonlyMap<string, RegionView>, work = aWork(), more: Partial<ChoiceLimits> = {}) =>
@@ -49,10 +52,10 @@ describe('choose', () => {
   test('only where the rule, the model, the workers, the health, the members and the window allow', () => {
     const views = regionViews();
     const pick = (work = aWork(), more: Partial<ChoiceLimits> = {}) => pickFrom(views, work, more)?.region;
-    const guangzhou = aWork({ allowedRegions: new Set(['guangzhou']) });
-    expect(pick(guangzhou)).toBe('guangzhou');
+    const guangzhou = { territory: territory('only=region:guangzhou') };
+    expect(pick(aWork(), guangzhou)).toBe('guangzhou');
     expect(pick(aWork(), { readyRegions: new Set(['shanghai']) })).toBe('shanghai');
-    expect(pick(guangzhou, { readyRegions: new Set(['shanghai']) })).toBeUndefined();
+    expect(pick(aWork(), { ...guangzhou, readyRegions: new Set(['shanghai']) })).toBeUndefined();
     expect(pick(aWork(), { isRemoved: (region) => region === 'beijing' })).toBe('shanghai');
     views.get('beijing')?.reported({ ...load, workers: 0 }, 1);
     expect(pick()).toBe('shanghai');
@@ -62,6 +65,20 @@ describe('choose', () => {
     window.enter('guangzhou', 'normal');
     expect(pick(aWork(), { window })).toBeUndefined();
     expect(pick(aWork({ priority: 'high' }), { window })).toBe('guangzhou');
+  });
+
+  test('a preferred region is taken whatever it costs, and another one when no preferred one can take it', () => {
+    const views = regionViews();
+    const pick = (text: string, more: Partial<ChoiceLimits> = {}) =>
+      pickFrom(views, aWork(), { territory: territory(text), ...more })?.region;
+    views.get('guangzhou')?.reported({ ...load, outstanding: 30, price: 400 }, 1);
+    expect(pick('prefer=region:guangzhou')).toBe('guangzhou');
+    expect(pick('prefer=region:guangzhou,region:shanghai')).toBe('shanghai');
+    const window = new PlacementWindow(1);
+    window.enter('guangzhou', 'normal');
+    expect(pick('prefer=region:guangzhou', { window })).toBe('beijing');
+    expect(pick('prefer=region:guangzhou;only=region:guangzhou', { window })).toBeUndefined();
+    expect(pick('prefer=region:guangzhou;never=region:guangzhou')).toBe('beijing');
   });
 
   test('a region without fresh reports is no target, whatever else is heard of it', () => {
@@ -119,14 +136,14 @@ describe('choose', () => {
     views.get('beijing')?.reported({ ...load, outstanding: 3, price: 7 }, 1);
     views.get('guangzhou')?.tick(1600);
     const decision = new Decision(views.values());
-    const task = aTask(aWork({ allowedRegions: new Set(['beijing', 'guangzhou']) }));
-    choose(task, decision, limits());
+    const task = aTask(aWork());
+    choose(task, decision, limits({ territory: territory('never=region:shanghai') }));
     const told = explain(task, decision, 5);
     expect(told).toMatchObject({ winner: 'beijing', decidedMs: 5, priority: 'normal', modelDigest: 'sha256:model' });
-    expect(told?.candidates.map(({ region, exclusion }) => [region, exclusion])).toEqual([
-      ['beijing', ''],
-      ['shanghai', 'residency'],
-      ['guangzhou', 'suspect'],
+    expect(told?.candidates.map(({ region, exclusion, notAllowed }) => [region, exclusion, notAllowed])).toEqual([
+      ['beijing', '', ''],
+      ['shanghai', 'residency', 'the call: never=region:shanghai'],
+      ['guangzhou', 'suspect', ''],
     ]);
     const [beijing, shanghai] = told?.candidates ?? [];
     expect(beijing).toMatchObject({ roundTripMs: 0, transferMs: 0, serviceMs: 30, priceMs: 7, waitMs: 90, slots: 1 });

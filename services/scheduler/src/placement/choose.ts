@@ -1,4 +1,5 @@
 import { cheapest, costOf, expectedWaitMs, WAIT_WEIGHT } from '@meridian/placement';
+import type { Territory } from '@meridian/residency';
 import type { Task } from '../tasks/task.ts';
 import { type Decision, EXCLUSIONS, type Exclusion } from './decision.ts';
 import type { RegionView } from './region-view.ts';
@@ -19,13 +20,15 @@ export interface ChoiceLimits {
   /** An operator has taken the region out of the system. */
   readonly isRemoved: (region: string) => boolean;
   readonly window: PlacementWindow;
+  /** What the residency rules leave, by the tenant's record as it is now. */
+  readonly territory: Territory;
 }
 
 /**
  * The region with the least round trip + transfer + service + price + WAIT_WEIGHT × wait, by the same code as the
  * simulation, among those that can take the task now: up, with fresh reports and workers, members, ready for the model,
- * allowed by the residency rule, with room in the window. The region where it just failed is taken only when there is no
- * other. Afterwards `decision` holds every term and every reason.
+ * allowed by the residency rules, with room in the window. Of these, one that the rules prefer is taken whatever it costs.
+ * The region where it just failed is taken only when there is no other. Afterwards `decision` holds every term and every reason.
  * @returns undefined when there is none: the task waits.
  */
 export function choose(task: Task, decision: Decision, limits: ChoiceLimits): Choice | undefined {
@@ -35,7 +38,15 @@ export function choose(task: Task, decision: Decision, limits: ChoiceLimits): Ch
     decision.exclude(i, exclusionOf(task, view, limits));
     believe(decision, i, view, task, limits.window);
   }
-  decision.winner = cheapest(beliefs, (i) => decision.exclusions[i] === 0);
+  const { preferred } = limits.territory;
+  decision.territory = limits.territory;
+  decision.winner = -1;
+  if (preferred.size > 0)
+    decision.winner = cheapest(
+      beliefs,
+      (i) => decision.exclusions[i] === 0 && preferred.has((views[i] as RegionView).facts.name),
+    );
+  if (decision.winner < 0) decision.winner = cheapest(beliefs, (i) => decision.exclusions[i] === 0);
   if (decision.winner < 0) decision.winner = lastResort(task, decision);
   return choiceOf(decision);
 }
@@ -56,12 +67,12 @@ const JUST_FAILED = EXCLUSIONS.indexOf('just-failed');
 
 function exclusionOf({ work, state }: Task, view: RegionView, limits: ChoiceLimits): Exclusion {
   const { name } = view.facts;
+  if (!limits.territory.allowed.has(name)) return 'residency';
   if (view.health !== 'up') return view.health;
   if (limits.isRemoved(name)) return 'removed';
   if (view.isStale) return 'stale';
   if (!view.hasWorkers) return 'no-workers';
   if (!limits.readyRegions.has(name)) return 'model-not-ready';
-  if (work.allowedRegions?.has(name) === false) return 'residency';
   const returning = state.kind === 'ready' && state.after !== undefined;
   if (!limits.window.allows(name, work.priority, returning)) return 'window';
   return state.kind === 'ready' && state.excludedRegion === name ? 'just-failed' : '';

@@ -1,11 +1,13 @@
 import { expect, test } from '@jest/globals';
-import { aTask, aWork, REGIONS, regionViews } from '../tasks/task.builders.ts';
+import { territoryOf } from '@meridian/residency';
+import { aTask, aWork, DOORS, REGIONS, regionViews } from '../tasks/task.builders.ts';
 import { choose } from './choose.ts';
 import { Decision } from './decision.ts';
 import { DecisionLog } from './decision-log.ts';
 import { PlacementWindow } from './window.ts';
 
-const limits = { readyRegions: new Set(REGIONS), isRemoved: () => false, window: new PlacementWindow(8) };
+const territory = territoryOf([], DOORS);
+const limits = { readyRegions: new Set(REGIONS), isRemoved: () => false, window: new PlacementWindow(8), territory };
 
 test('keeps each attempt as it was decided, oldest first, until newer decisions need the room', () => {
   const views = regionViews();

@@ -1,4 +1,5 @@
 import { expectedWaitMs, WAIT_WEIGHT } from '@meridian/placement';
+import type { Territory } from '@meridian/residency';
 import type { Task } from '../tasks/task.ts';
 import { type Decision, EXCLUSIONS, type Exclusion } from './decision.ts';
 
@@ -17,6 +18,8 @@ export interface Candidate {
   readonly outstanding: number;
   readonly unseen: number;
   readonly slots: number;
+  /** Whose residency rule does not allow the region; empty where it is allowed. */
+  readonly notAllowed: string;
 }
 
 export interface Explanation {
@@ -28,7 +31,7 @@ export interface Explanation {
   readonly winner: string | undefined;
   readonly priority: string;
   readonly modelDigest: string;
-  readonly allowedRegions: ReadonlySet<string> | undefined;
+  readonly territory: Territory | undefined;
   readonly waitWeight: number;
   readonly candidates: readonly Candidate[];
 }
@@ -103,11 +106,15 @@ export class DecisionLog {
   }
 
   #explanation({ taskId: _, winner, ...head }: Head, slot: number): Explanation {
-    const candidates = this.#regions.map((region, i) => this.#candidate(region, slot * this.#regions.length + i));
+    const reasons = head.territory?.reasons;
+    const candidates = this.#regions.map((region, i) => ({
+      ...this.#candidate(region, slot * this.#regions.length + i),
+      notAllowed: reasons?.get(region) ?? '',
+    }));
     return { ...head, winner: this.#regions[winner], waitWeight: WAIT_WEIGHT, candidates };
   }
 
-  #candidate(region: string, row: number): Candidate {
+  #candidate(region: string, row: number): Omit<Candidate, 'notAllowed'> {
     const [roundTrip = 0, way = 0, service = 0, price = 0, outstanding = 0, unseen = 0, slots = 0] =
       this.#terms.subarray(row * TERMS, (row + 1) * TERMS);
     const column = (value: number) => Float64Array.of(value);
@@ -139,10 +146,10 @@ export function explain(task: Task, decision: Decision, nowMs: number): Explanat
 
 function headOf(
   { taskId, work }: Task,
-  { winner }: Decision,
+  { winner, territory }: Decision,
   { attempt, fence }: { readonly attempt: number; readonly fence: number },
   decidedMs: number,
 ): Head {
-  const { priority, modelDigest, allowedRegions } = work;
-  return { taskId, attempt, fence, decidedMs, winner, priority, modelDigest, allowedRegions };
+  const { priority, modelDigest } = work;
+  return { taskId, attempt, fence, decidedMs, winner, priority, modelDigest, territory };
 }

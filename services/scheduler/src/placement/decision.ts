@@ -1,4 +1,5 @@
 import type { Beliefs } from '@meridian/placement';
+import type { Territory } from '@meridian/residency';
 import type { RegionView } from './region-view.ts';
 
 /** Why a region cannot take a task. The first is no reason; goes into explanations as it is. */
@@ -26,6 +27,8 @@ export class Decision {
   readonly roundTripMs: Float64Array;
   /** Numbers of {@link EXCLUSIONS}. */
   readonly exclusions: Uint8Array;
+  /** By which regions were excluded; undefined before the first decision. */
+  territory: Territory | undefined;
   /** Number of the region that was taken; −1 for none. */
   winner = -1;
 

@@ -62,7 +62,7 @@ export function refusalOf(how: Ending['how']): RefusalReason {
 
 function place(
   task: Task,
-  { region, fence, expectedMs }: Extract<TaskInput, { kind: 'place' }>,
+  { region, fence, expectedMs, requires }: Extract<TaskInput, { kind: 'place' }>,
   nowMs: number,
   limits: TaskLimits,
 ): Decision {
@@ -77,6 +77,7 @@ function place(
     region,
     placedMs: nowMs,
     ...(expectedMs !== undefined && { expectedMs }),
+    ...(requires !== undefined && { requires }),
     ...(state.faultMs !== undefined && { faultMs: state.faultMs }),
     ...(state.after !== undefined && { after: state.after }),
   };

@@ -2,6 +2,7 @@ import { type ChoiceLimits, choose } from '../placement/choose.ts';
 import { Decision } from '../placement/decision.ts';
 import { DecisionLog, type Explanation, explain } from '../placement/decision-log.ts';
 import type { RegionView } from '../placement/region-view.ts';
+import type { Residency, Ruling } from '../placement/residency.ts';
 import { PlacementWindow } from '../placement/window.ts';
 import { AnnounceOrder } from './announce-order.ts';
 import { decide } from './decide.ts';
@@ -11,7 +12,7 @@ import { type AttemptLimits, lossOf, queueOf } from './lost-attempts.ts';
 import { perform } from './perform.ts';
 import type { DispatchPorts, StreamRef, WorkerResult } from './ports.ts';
 import { type Offer, type ReadyEntry, ReadyQueue } from './ready-queue.ts';
-import { type Outcome, openAttempt, type Task } from './task.ts';
+import { type Outcome, openAttempt, type Task, type Work } from './task.ts';
 import { TaskTable } from './task-table.ts';
 import type { LossReason, TaskInput, TaskLimits } from './transition.ts';
 
@@ -28,6 +29,8 @@ export interface DispatcherOptions {
   readonly readyRegions: (modelDigest: string) => ReadonlySet<string>;
   /** A task is this owner's from now on. */
   readonly accepted?: (task: Task) => void;
+  /** Looked up anew for each choice: a rule may have become narrower since the work was accepted. */
+  readonly residency: Pick<Residency, 'placementOf' | 'rulingOf'>;
 }
 
 /** Placements of one round; then others get the processor, and the round goes on. */
@@ -42,6 +45,8 @@ const EXPIRED_MAX = 256;
  * 1. A task waits in the ready queue exactly when it is `ready` and its delay has passed.
  * 2. Ports are called in the order of the effects and must not call back synchronously.
  * 3. Placements happen only in `round`; whatever may make one possible calls `ports.wake`.
+ * 4. No claim and no picture goes to a region that the residency rules, as they are known at that moment, do not allow; an
+ *    attempt in one is given up at the next tick.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
@@ -95,7 +100,7 @@ export class Dispatcher {
     const made = this.#decisions.of(taskId);
     const task = this.#table.get(taskId);
     if (task?.state.kind !== 'ready') return made;
-    choose(task, this.#decision, this.#limits(task));
+    choose(task, this.#decision, this.#limits(task, this.#ruling(task)));
     const now = this.#decision.winner < 0 ? explain(task, this.#decision, nowMs) : undefined;
     return now === undefined ? made : [...made, now];
   }
@@ -118,6 +123,11 @@ export class Dispatcher {
       return;
     }
     const attempt = openAttempt(task);
+    if (attempt?.fence === fence && !this.#isAllowed(task, attempt.region)) {
+      this.#lose(task, 'not-allowed', nowMs);
+      this.announced(from, taskId, fence, nowMs, waits);
+      return;
+    }
     if (attempt?.fence === fence) this.#order.announced(queueOf(task, attempt.region), attempt.placedMs);
     this.#apply(task, { kind: 'announced', fence, stream: from.id, worker: from.worker, waits }, nowMs);
   }
@@ -139,6 +149,23 @@ export class Dispatcher {
       this.#hedging.ended(attempt.expectedMs ?? 0, nowMs - attempt.placedMs);
     const roundTripMs = view?.roundTripMs ?? 0;
     this.#apply(task, { kind: 'result', ...rest, ...origin, roundTripMs }, nowMs);
+  }
+
+  /** The task, if the worker that announced this attempt may still have its picture. */
+  wanted(taskId: string, fence: number): Task | undefined {
+    const task = this.#table.get(taskId);
+    if (task?.state.kind !== 'announced' || task.state.attempt.fence !== fence) return undefined;
+    return this.#isAllowed(task, task.state.attempt.region) ? task : undefined;
+  }
+
+  /** Whether some region that the rules allow can take such work sooner or later: ready, a member, and not down. */
+  hasPlaceFor(work: Work): boolean {
+    const { regions, readyRegions, isRemoved, residency } = this.#options;
+    const { allowed } = residency.placementOf(work).territory;
+    const ready = readyRegions(work.modelDigest);
+    for (const [name, view] of regions)
+      if (allowed.has(name) && ready.has(name) && view.health !== 'down' && !isRemoved(name)) return true;
+    return false;
   }
 
   returned(from: StreamRef, taskId: string, fence: number, nowMs: number): void {
@@ -194,7 +221,9 @@ export class Dispatcher {
     for (const task of [...this.#table.attempted()]) {
       const region = openAttempt(task)?.region ?? '';
       const { regions, attemptLimits } = this.#options;
-      const end = lossOf(task, regions.get(region), this.#order, nowMs, attemptLimits);
+      const end = this.#isAllowed(task, region)
+        ? lossOf(task, regions.get(region), this.#order, nowMs, attemptLimits)
+        : 'not-allowed';
       if (end !== undefined) this.#lose(task, end, nowMs);
       else if (this.#isWorthHedging(task, nowMs)) {
         this.#hedging.spent();
@@ -219,7 +248,8 @@ export class Dispatcher {
     const key = task.state.after === undefined ? task.work.placementKey : `${task.work.placementKey} again`;
     if (blocked.has(key)) return 'blocked';
     const { regions, term } = this.#options;
-    const choice = choose(task, this.#decision, this.#limits(task));
+    const ruling = this.#ruling(task);
+    const choice = choose(task, this.#decision, this.#limits(task, ruling));
     if (choice === undefined) {
       blocked.add(key);
       return 'blocked';
@@ -229,7 +259,8 @@ export class Dispatcher {
     this.#decisions.add(task, this.#decision, { attempt, fence }, nowMs);
     regions.get(choice.region)?.placed(nowMs);
     if (attempt === 1 && task.work.jobId === '') this.#hedging.placed();
-    this.#apply(task, { kind: 'place', region: choice.region, fence, expectedMs: choice.expectedMs }, nowMs);
+    const { region, expectedMs } = choice;
+    this.#apply(task, { kind: 'place', region, fence, expectedMs, requires: ruling.requires }, nowMs);
     return 'placed';
   }
 
@@ -239,13 +270,21 @@ export class Dispatcher {
     if (attempt?.number !== 1 || task.work.jobId !== '' || attempt.expectedMs === undefined) return false;
     if (!this.#hedging.isDue(attempt.expectedMs, nowMs - attempt.placedMs) || this.#queue.total > 0) return false;
     const again: Task = { ...task, state: { kind: 'ready', after: 'hedged', excludedRegion: attempt.region } };
-    const choice = choose(again, this.#decision, this.#limits(task));
+    const choice = choose(again, this.#decision, this.#limits(task, this.#ruling(task)));
     return choice !== undefined && choice.region !== attempt.region && choice.isUncontended;
   }
 
-  #limits({ work }: Task): ChoiceLimits {
+  #limits({ work }: Task, { territory }: Ruling): ChoiceLimits {
     const { readyRegions, isRemoved } = this.#options;
-    return { readyRegions: readyRegions(work.modelDigest), isRemoved, window: this.#window };
+    return { readyRegions: readyRegions(work.modelDigest), isRemoved, window: this.#window, territory };
+  }
+
+  #ruling({ work }: Task): Ruling {
+    return this.#options.residency.placementOf(work);
+  }
+
+  #isAllowed({ work }: Task, region: string): boolean {
+    return this.#options.residency.rulingOf(work.tenant, work.asked).territory.allowed.has(region);
   }
 
   #releaseDelayed(nowMs: number): void {

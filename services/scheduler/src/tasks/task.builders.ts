@@ -1,6 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { RecognitionSchema } from '@meridian/contracts/recognition';
+import type { Entry } from '@meridian/replica';
 import { RegionView } from '../placement/region-view.ts';
+import { NOTHING_ASKED, Residency } from '../placement/residency.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { DispatchPorts } from './ports.ts';
 import type { Attempt, EndedAttempt, Ending, Outcome, Task, Work } from './task.ts';
@@ -32,7 +34,7 @@ export function aWork(overrides: Partial<Work> = {}): Work {
     modelDigest: MODEL,
     requires: [],
     causes: [],
-    allowedRegions: undefined,
+    asked: NOTHING_ASKED,
     acceptedMs: 0,
     deadlineMs: 1_000_000,
     expectedServiceMs: 30,
@@ -115,6 +117,14 @@ export function regionViews(nowMs = 0): Map<string, RegionView> {
   );
 }
 
+export const DOORS = REGIONS.map((name) => ({ name, zone: `zone-${name}`, grpcAddress: `${name}:1` }));
+
+/** @param entryOf the tenants' records, by key */
+export function aResidency(entryOf: (key: string) => Entry | undefined = () => undefined): Residency {
+  const state = { get: entryOf, missing: () => [] };
+  return new Residency({ region: 'beijing', regions: DOORS, state, isCaughtUp: () => true });
+}
+
 export function aDispatcher(windowPerRegion = 64) {
   const ports = new RecordingPorts();
   const regions = regionViews();
@@ -128,6 +138,7 @@ export function aDispatcher(windowPerRegion = 64) {
     announceGraceMs: 1500,
     isRemoved: () => false,
     readyRegions: () => new Set(REGIONS),
+    residency: aResidency(),
   });
   return { ports, regions, dispatcher };
 }

@@ -3,6 +3,7 @@ import type { PriorityClassName } from '@meridian/contracts';
 import type { Recognition } from '@meridian/contracts/recognition';
 import type { Code } from '@meridian/failure';
 import type { RequiredRecord } from '@meridian/replica';
+import type { AskedRules } from '../placement/residency.ts';
 
 /** The event that led to something. */
 export interface Cause {
@@ -20,12 +21,12 @@ export interface Work {
   readonly priority: PriorityClassName;
   readonly model: string;
   readonly modelDigest: string;
-  /** Records of model and tenant that the work was accepted with. */
+  /** Records of model and tenant that the work was accepted with. An attempt has the tenant's of its own placement. */
   readonly requires: readonly RequiredRecord[];
   /** What led to the work: the job's record, or the event that the caller of a call named. */
   readonly causes: readonly Cause[];
-  /** Regions that the residency rule allows; undefined: all. */
-  readonly allowedRegions: ReadonlySet<string> | undefined;
+  /** Residency rules of the work itself: the tenant's is looked up anew for each placement. */
+  readonly asked: AskedRules;
   readonly acceptedMs: number;
   /** Absolute wall time; no attempt starts after it. */
   readonly deadlineMs: number;
@@ -36,8 +37,7 @@ export interface Work {
 }
 
 export function newWork(work: Omit<Work, 'placementKey'>): Work {
-  const allowed = work.allowedRegions === undefined ? '*' : [...work.allowedRegions].sort().join();
-  return { ...work, placementKey: `${work.priority} ${work.modelDigest} ${allowed}` };
+  return { ...work, placementKey: `${work.priority} ${work.modelDigest} ${work.tenant} ${work.asked.text}` };
 }
 
 /** Why an attempt is over; `result` is the good end. Goes into records, spans and events as it is. */
@@ -53,6 +53,8 @@ export type AttemptEnd =
   /** Late: placed elsewhere as well. It may still bring the result. */
   | 'hedged'
   | 'returned'
+  /** A residency rule that changed since does not allow the region any more. */
+  | 'not-allowed'
   | 'retryable-failure'
   | 'cancelled'
   | 'expired'
@@ -68,6 +70,8 @@ export interface Attempt {
   readonly faultMs?: number;
   /** Until its result, as believed when it was placed. */
   readonly expectedMs?: number;
+  /** The tenant's record as it was when the region was chosen. */
+  readonly requires?: readonly RequiredRecord[];
   /** How the attempt before ended. */
   readonly after?: AttemptEnd;
   /** PubAck of the claim. */

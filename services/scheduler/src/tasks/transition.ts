@@ -1,8 +1,16 @@
+import type { RequiredRecord } from '@meridian/replica';
 import type { Attempt, AttemptEnd, EndedAttempt, Ending, Outcome, PendingAck, Task, WorkerTimes } from './task.ts';
 
 /** What can happen to a task. Fences say which attempt is meant. */
 export type TaskInput =
-  | { readonly kind: 'place'; readonly region: string; readonly fence: number; readonly expectedMs?: number }
+  | {
+      readonly kind: 'place';
+      readonly region: string;
+      readonly fence: number;
+      readonly expectedMs?: number;
+      /** Records that the choice of the region rests on. */
+      readonly requires?: readonly RequiredRecord[];
+    }
   | { readonly kind: 'claim-stored'; readonly fence: number }
   | {
       readonly kind: 'announced';
@@ -24,7 +32,7 @@ export type TaskInput =
 
 export type LossReason = Extract<
   AttemptEnd,
-  'worker-lost' | 'region-down' | 'no-workers' | 'no-ack' | 'not-announced' | 'hung' | 'hedged'
+  'worker-lost' | 'region-down' | 'no-workers' | 'no-ack' | 'not-announced' | 'hung' | 'hedged' | 'not-allowed'
 >;
 
 export interface ResultInput {

@@ -13,7 +13,7 @@ import type {
   WatchKeysResponseSchema,
 } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
-import { currentValue, type Entry, isConflicted } from '@meridian/replica';
+import { currentValue, type Entry, isConflicted, TENANT_PREFIX } from '@meridian/replica';
 import { type CallContext, parseSessionToken } from '@meridian/rpc';
 import { absentView, entryView, tokenOf, versionView } from '../codec/entry-view.ts';
 import { type History, VERSIONS_KEPT_MAX } from '../history/history.ts';
@@ -83,7 +83,7 @@ export class ReadHandlers {
   }
 
   async history({ key, limit }: HistoryRequest): Promise<MessageInitShape<typeof HistoryResponseSchema>> {
-    requireConfigKey(key);
+    if (!key.startsWith(TENANT_PREFIX)) requireConfigKey(key);
     if (limit > VERSIONS_KEPT_MAX)
       throw new Failure('INVALID_ARGUMENT', `limit: expected at most ${VERSIONS_KEPT_MAX}`, {
         reason: 'LIMIT_INVALID',

@@ -1,4 +1,5 @@
 import type { StateService } from '@meridian/contracts/state';
+import type { PlacedRegion } from '@meridian/residency';
 import type { AllowList, ServiceHandlers } from '@meridian/rpc';
 import type { BlobReplicator } from '../blobs/blob-replicator.ts';
 import { FollowerHandlers, type FollowersOptions } from './followers.ts';
@@ -17,6 +18,8 @@ export interface StateServiceOptions
   readonly blobReplicator: BlobReplicator;
   readonly administration: Administration;
   readonly refusals: Refusals;
+  /** Of regions.yaml: what a tenant's residency rule may name. */
+  readonly regions: readonly PlacedRegion[];
 }
 
 const SERVICES = ['worker', 'scheduler', 'optimizer'] as const;
@@ -47,12 +50,12 @@ export const STATE_SERVICE_ALLOW: AllowList = {
 
 /** StateService: the door of the region's other services, and of people, to the shared state. */
 export function stateServiceHandlers(options: StateServiceOptions): ServiceHandlers<typeof StateService> {
-  const { region, replicator: state, clock, history, administration, refusals } = options;
+  const { region, regions, replicator: state, clock, history, administration, refusals } = options;
   const session = new Session(state, clock);
   const followers = new FollowerHandlers(options);
   const models = new ModelHandlers(options);
   const reads = new ReadHandlers({ state, session, history });
-  const writes = new WriteHandlers(state, session);
+  const writes = new WriteHandlers(state, session, regions);
   const status = new SyncStatusHandlers({ region, administration, state, clock });
   return {
     watch: (request, context) => followers.watch(request, context),

@@ -10,10 +10,11 @@ import type {
 } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { compareDots, type Entry, isConflicted } from '@meridian/replica';
+import type { PlacedRegion } from '@meridian/residency';
 import type { CallContext } from '@meridian/rpc';
 import type { Written } from '../replication/protocol.ts';
 import { authorOf } from './author.ts';
-import { requireConfigKey, requireKey } from './key-rules.ts';
+import { requireKey, requireWritable } from './key-rules.ts';
 import type { SharedState } from './ports.ts';
 import type { Session, SessionFields } from './session.ts';
 
@@ -31,9 +32,12 @@ export class WriteHandlers {
   readonly #state: SharedState;
   readonly #session: Session;
 
-  constructor(state: SharedState, session: Session) {
+  readonly #regions: readonly PlacedRegion[];
+
+  constructor(state: SharedState, session: Session, regions: readonly PlacedRegion[]) {
     this.#state = state;
     this.#session = session;
+    this.#regions = regions;
   }
 
   put(request: PutRequest, context: CallContext): Promise<MessageInitShape<typeof PutResponseSchema>> {
@@ -46,7 +50,7 @@ export class WriteHandlers {
 
   /**
    * @throws Failure ABORTED / CONFLICT_CHANGED (look again), FAILED_PRECONDITION / NOT_CONFLICTED, NOT_FOUND / KEY_UNKNOWN,
-   *   VERSION_UNKNOWN, INVALID_ARGUMENT / CHOICE_INVALID, KEY_RESERVED.
+   *   VERSION_UNKNOWN, INVALID_ARGUMENT / CHOICE_INVALID, KEY_RESERVED; for a tenant's record as requireWritable.
    */
   async resolveConflict(
     request: ResolveConflictRequest,
@@ -57,12 +61,13 @@ export class WriteHandlers {
     await this.#session.reach(request, call.signal, key);
     const seen = await this.#session.reachContext(request.context, request, call.signal, key);
     const value = chosenValue(request, this.#conflictOf(key, seen));
+    if (request.choice.case !== 'dot') requireWritable(key, value, this.#regions);
     const { vector } = await this.#write(key, value, call, seen);
     return { versionVector: vector.toString() };
   }
 
   async #edit({ key, value, context, ...session }: Edit, call: CallContext) {
-    requireConfigKey(key);
+    requireWritable(key, value, this.#regions);
     await this.#session.reach(session, call.signal, key);
     const seen =
       context === undefined ? undefined : await this.#session.reachContext(context, session, call.signal, key);
@@ -101,6 +106,5 @@ function chosenValue({ key, choice }: ResolveConflictRequest, { versions }: Entr
     throw new Failure('INVALID_ARGUMENT', 'choice: name a version, give a value, or delete', {
       reason: 'CHOICE_INVALID',
     });
-  requireConfigKey(key);
   return choice.case === 'value' ? choice.value : undefined;
 }
