@@ -39,7 +39,7 @@ function hitShare(commonShare: number, entriesMax: number, announce: boolean): n
   const random = seededRandom(7);
   const limits = { bytesMax: 2 ** 30, entriesMax, ttlMs: 3_600_000 };
   const caches = Array.from({ length: REGIONS }, () => new ResultCache(limits, () => undefined));
-  const value = { result: new Uint8Array(0), taskId: '', versionVector: '', computedUnixMs: 0 };
+  const value = { result: new Uint8Array(0), tenant: 'public', taskId: '', versionVector: '', computedUnixMs: 0 };
   let hits = 0;
   for (let i = 0; i < REQUESTS; i++) {
     const region = i % REGIONS;

@@ -16,7 +16,7 @@ export function lookups(resultBytes: number): Row[] {
   const keyOf = (pictureDigest: Uint8Array) =>
     cacheKey({ tenant: 'public', modelDigest: MODEL_DIGEST, pictureDigest, parameters: {} });
   const value = (i: number) => ({
-    ...{ result: new Uint8Array(resultBytes), taskId: `beijing-1-1-${i}`, computedUnixMs: 0 },
+    ...{ result: new Uint8Array(resultBytes), tenant: 'public', taskId: `beijing-1-1-${i}`, computedUnixMs: 0 },
     versionVector: 'beijing@0000000000001234=7',
   });
   for (const [i, digest] of digests.entries()) cache.put(keyOf(digest), value(i), 0);

@@ -12,6 +12,7 @@ import { addRecognizeCommand } from './commands/recognize.ts';
 import { addRegionsCommand } from './commands/regions.ts';
 import { addSimulateCommand } from './commands/simulate.ts';
 import { addSyncCommands } from './commands/sync.ts';
+import { addTenantsCommands } from './commands/tenants.ts';
 import { addTraceCommand } from './commands/trace.ts';
 
 /** The whole command line. Usage errors are thrown as CommanderError, everything else as what the command threw. */
@@ -34,6 +35,7 @@ export function createProgram(context: CommandContext, stateDirectory: string): 
   addModelsCommands(program, context);
   addConfigCommands(program, context);
   addConflictsCommands(program, context);
+  addTenantsCommands(program, context);
   addSyncCommands(program, context);
   addRegionsCommand(program, context);
   addEventsCommand(program, context);

@@ -43,7 +43,7 @@ import { DemandMeter } from './placement/demand.ts';
 import { LinkBandwidths } from './placement/link-bandwidth.ts';
 import { Membership } from './placement/membership.ts';
 import { RegionView } from './placement/region-view.ts';
-import { Residency } from './placement/residency.ts';
+import { NOTHING_ASKED, Residency } from './placement/residency.ts';
 import { RollEvidence } from './rolls/roll-evidence.ts';
 import { Spool } from './spool/spool.ts';
 import { Dispatcher } from './tasks/dispatcher.ts';
@@ -84,7 +84,8 @@ export function assemble(context: Context, doors: Doors): { components: Componen
     ...{ bus, region, store: telemetry.spanStore },
     peers: peersOf(topology, region).map((peer) => peer.name),
   });
-  const cached = new CachedAnswers({ cache: parts.cache, metrics: parts.metrics, tracer, clock });
+  const mayKeep = (tenant: string) => residency.rulingOf(tenant, NOTHING_ASKED).territory.allowed.has(region);
+  const cached = new CachedAnswers({ cache: parts.cache, metrics: parts.metrics, tracer, clock, mayKeep });
   const recognizer = new Recognizer({
     ...{ ...common, owner: { region, replica: name }, calls, tracer, dispatcher, cached },
   });

@@ -77,7 +77,7 @@ describe('keys', () => {
   test('a tenant’s record is written when every region can read it and its rule leaves one', async () => {
     const reasonOf = async (name: string, rule: string, of = name) => {
       const value = Buffer.from(encodeTenant({ name: of, residency: parseRule(rule) })).toString('latin1');
-      return (await failureOf(doors.beijing.put({ key: `tenant/${name}`, value }, 'latin1'))).reason;
+      return (await failureOf(doors.beijing.put({ key: `tenant/${name}`, value }, 'latin1')))?.reason;
     };
     expect(await reasonOf('Acme', '')).toBe('TENANT_INVALID');
     expect(await reasonOf('acme', '', 'other')).toBe('TENANT_RECORD_INVALID');
@@ -86,8 +86,10 @@ describe('keys', () => {
     const value = Buffer.from(encodeTenant({ name: 'acme', residency: parseRule('never=zone:zone-shanghai') }));
     await doors.beijing.put({ key: 'tenant/acme', value: value.toString('latin1') }, 'latin1');
     await until(equal);
-    const read = (await show(doors.guangzhou, 'tenant/acme')).versions[0]?.value ?? new Uint8Array();
-    expect(decodeTenant('acme', read).residency).toEqual({ never: { regions: [], zones: ['zone-shanghai'] } });
+    const [read] = (await show(doors.guangzhou, 'tenant/acme')).versions;
+    expect(decodeTenant('acme', read?.value ?? new Uint8Array()).residency).toEqual({
+      never: { regions: [], zones: ['zone-shanghai'] },
+    });
     expect((await doors.beijing.delete('tenant/acme')).changed).toBe(true);
   });
 

@@ -13,8 +13,9 @@ import { listPictures, openPicture } from '../picture-file.ts';
 import type { RegionDoors } from '../running-system.ts';
 import { note, print, printJson, startProgress } from '../terminal.ts';
 import { type CommandContext, type GlobalOptions, optionsOf, wholeNumber } from './context.ts';
+import { following } from './following.ts';
 import { CALL_TIMEOUT_MS, type JobClient, onRegion, type TenantOptions, whereJobIs } from './job-region.ts';
-import { addRequestOptions, type RequestOptions, requestFields } from './request-options.ts';
+import { addRequestOptions, type RequestOptions, requestFields, requestMetadata } from './request-options.ts';
 
 interface WatchOptions extends TenantOptions {
   readonly cursor?: number;
@@ -41,16 +42,16 @@ export function addSubmit(jobs: Command, context: CommandContext): void {
   addRequestOptions(submit).action(async (paths: string[]) => {
     const options = optionsOf<SubmitOptions>(submit);
     const pictures = await openPictures(paths, context);
-    await withOutput(options, (output) =>
-      onRegion(options, async (client, region) => {
-        const jobId = await upload(client, pictures, options, context);
+    const submitTo = (told: SubmitOptions & GlobalOptions, output: FileHandle | undefined) =>
+      onRegion(told, async (client, region) => {
+        const jobId = await upload(client, pictures, told, context);
         const accepted = `job ${jobId}: ${countOf(pictures.length, 'picture')} accepted in ${region.name}`;
         if (!options.json) note(context.terminal, accepted);
         if (!options.detach) await follow({ client, region, jobId, tasks: pictures.length, output }, options, context);
         else if (options.json) printJson(context.terminal, { jobId });
         else print(context.terminal, jobId);
-      }),
-    );
+      });
+    await withOutput(options, (output) => following(options, context, (told) => submitTo(told, output)));
   });
 }
 
@@ -84,7 +85,7 @@ async function upload(
   const progress = startProgress(terminal, clock, 'uploading', totalBytes, formatBytes);
   try {
     return await submitJob({
-      ...retryPorts(client, options, context),
+      ...retryPorts(client, options, context, requestMetadata(options)),
       pictures,
       header: {
         ...requestFields(options),
@@ -193,10 +194,15 @@ function requireAll({ jobId, state, tasks, failed }: Job): void {
   if (failed > 0) throw someFailed(failed, tasks);
 }
 
-function retryPorts(client: JobClient, options: TenantOptions, { terminal, clock, random, signal }: CommandContext) {
+function retryPorts(
+  client: JobClient,
+  options: TenantOptions,
+  { terminal, clock, random, signal }: CommandContext,
+  metadata: Readonly<Record<string, string>> = {},
+) {
   const tenant = options.tenant ?? '';
   const door: JobDoor = {
-    submit: (parts, abort) => client.submitJob(parts, { signal: abort }),
+    submit: (parts, abort) => client.submitJob(parts, { signal: abort, metadata }),
     watch: (jobId, cursor, abort) => client.watchJob({ tenant, jobId, cursor }, { signal: abort }),
   };
   const onRetry = (failure: Failure, delayMs: number) =>

@@ -13,7 +13,8 @@ import { readPicture } from '../picture-file.ts';
 import type { RegionDoors } from '../running-system.ts';
 import { note, print, printJson } from '../terminal.ts';
 import { type CommandContext, type GlobalOptions, optionsOf, wholeNumber } from './context.ts';
-import { addRequestOptions, type RequestOptions, requestFields } from './request-options.ts';
+import { following, isElsewhere } from './following.ts';
+import { addRequestOptions, type RequestOptions, requestFields, requestMetadata } from './request-options.ts';
 
 interface RecognizeOptions extends RequestOptions {
   readonly timeoutMs: number;
@@ -45,8 +46,10 @@ export function addRecognizeCommand(program: Command, context: CommandContext): 
       throw new Failure('INVALID_ARGUMENT', `${files.length} files; for more than ${FILES_MAX} use \`jobs submit\``);
     const drawings = options.annotate === undefined ? new Map() : await annotationPaths(options.annotate, files);
     const door = { service: RecognitionService, door: 'scheduler', identity: 'client' } as const;
-    await withRegion(options, door, (client, region) =>
-      recognizeAll(files, { ...context, options, drawings, client, region, told: false }),
+    await following(options, context, (told) =>
+      withRegion(told, door, (client, region) =>
+        recognizeAll(files, { ...context, options: told, drawings, client, region, told: false }),
+      ),
     );
   });
 }
@@ -80,7 +83,9 @@ async function recognizeAll(files: readonly string[], run: Run): Promise<void> {
     lastFailure = failure;
   };
   for (const file of files) {
-    waiting.push(recognizeFile(file, run));
+    const answer = recognizeFile(file, run);
+    answer.catch(() => undefined); // the first one that is looked at is thrown
+    waiting.push(answer);
     if (waiting.length >= CONCURRENCY) await show();
   }
   while (waiting.length > 0) await show();
@@ -97,7 +102,10 @@ async function recognizeFile(file: string, run: Run): Promise<Answer> {
     const request = { ...fields, picture, idempotencyKey: randomUUID() };
     return { file, picture, response: await recognizeOnce(request, run) };
   } catch (error) {
-    return { file, picture, failure: withPlace(Failure.from(error), run.region, run.region.scheduler) };
+    const failure = withPlace(Failure.from(error), run.region, run.region.scheduler);
+    // All files have the same rule: the first refusal is that of the run.
+    if (run.options.follow === true && isElsewhere(failure)) throw failure;
+    return { file, picture, failure };
   }
 }
 
@@ -115,9 +123,10 @@ async function recognizeOnce(
 ): Promise<RecognizeResponse> {
   const { client, clock, random, region, signal, terminal } = run;
   const deadlineMs = clock.nowMs() + run.options.timeoutMs;
+  const metadata = requestMetadata(run.options);
   for (let attempt = 0; ; attempt++) {
     try {
-      return await client.recognize(request, { deadlineMs, signal });
+      return await client.recognize(request, { deadlineMs, signal, metadata });
     } catch (error) {
       const failure = Failure.from(error);
       const delayMs = Math.max(backoffMs(attempt, BACKOFF, random), failure.retryDelayMs ?? 0);

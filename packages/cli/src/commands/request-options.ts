@@ -1,5 +1,7 @@
 import { PriorityClass } from '@meridian/contracts/recognition';
-import { type Command, Option } from 'commander';
+import { Failure } from '@meridian/failure';
+import { formatRule, parseRule, type ResidencyRule } from '@meridian/residency';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 
 /** Options that recognitions and jobs have in common. */
 export interface RequestOptions {
@@ -8,6 +10,8 @@ export interface RequestOptions {
   readonly priority: 'high' | 'normal' | 'low';
   readonly onlyRegions?: string;
   readonly onlyZones?: string;
+  readonly residency?: ResidencyRule;
+  readonly follow?: boolean;
 }
 
 export function addRequestOptions(command: Command): Command {
@@ -16,8 +20,12 @@ export function addRequestOptions(command: Command): Command {
     .option('-m, --model <name>', 'model (default: the catalogue’s)')
     .option('--tenant <name>', 'tenant (default: public)')
     .addOption(new Option('--priority <class>', 'priority class').choices(['high', 'normal', 'low']).default('normal'))
-    .option('--only-regions <names>', 'regions that may run it, with commas between')
-    .option('--only-zones <names>', 'residency zones that may run it, with commas between');
+    .option('--residency <rule>', 'where it may be: "only=zone:cn-north;never=region:guangzhou;prefer=…"', ruleOf)
+    .addOption(
+      new Option('--only-regions <names>', 'short for only=region:…, with commas between').conflicts('residency'),
+    )
+    .addOption(new Option('--only-zones <names>', 'short for only=zone:…, with commas between').conflicts('residency'))
+    .option('--follow', 'when the region may not have it, go to one that it names');
 }
 
 const PRIORITIES = { high: PriorityClass.HIGH, normal: PriorityClass.NORMAL, low: PriorityClass.LOW } as const;
@@ -30,6 +38,29 @@ export function requestFields(options: RequestOptions) {
     priority: PRIORITIES[options.priority],
     residency: { regions: names(options.onlyRegions), zones: names(options.onlyZones) },
   };
+}
+
+/** Headers that say whose the call is and where it may be: checked before the region reads anything else. */
+export function requestMetadata(options: RequestOptions): Readonly<Record<string, string>> {
+  const { tenant, residency = onlyOf(options) } = options;
+  return {
+    ...(tenant !== undefined && { 'meridian-tenant': tenant }),
+    ...(residency !== undefined && { 'meridian-residency': formatRule(residency) }),
+  };
+}
+
+function onlyOf({ onlyRegions, onlyZones }: RequestOptions): ResidencyRule | undefined {
+  const only = { regions: names(onlyRegions), zones: names(onlyZones) };
+  return only.regions.length + only.zones.length === 0 ? undefined : { only };
+}
+
+/** For commander: a residency rule. */
+export function ruleOf(text: string): ResidencyRule {
+  try {
+    return parseRule(text);
+  } catch (error) {
+    throw new InvalidArgumentError(Failure.from(error).message);
+  }
 }
 
 function names(text = ''): string[] {

@@ -40,6 +40,17 @@ test('a placement: the winner first, every term, why not, and by how much it won
   ]);
 });
 
+test('a preferred region, and whose rule keeps another one out', () => {
+  const far = { ...beijing, region: 'wuhan', exclusion: '', totalMs: 900 };
+  const kept = { ...guangzhou, notAllowed: 'tenant acme: never=region:guangzhou' };
+  const decision = { ...common, attempt: 1, winner: 'wuhan', restricted: true, preferredRegions: ['wuhan'] };
+  const decisions = [{ ...decision, allowedRegions: ['shanghai', 'wuhan'], candidates: [far, shanghai, kept] }];
+  const text = formatExplanation(create(ExplainTaskResponseSchema, { taskId: 't', decisions }));
+  expect(text).toContain('residency only shanghai, wuhan, wuhan first');
+  expect(text).toContain('not allowed by the residency rule: tenant acme: never=region:guangzhou');
+  expect(text).toContain('wuhan won: no other preferred region could take it');
+});
+
 test('a task that waits, and a last resort', () => {
   const none = { ...common, candidates: [{ ...beijing, exclusion: 'down' }] };
   const last = { ...common, attempt: 2, winner: 'beijing', candidates: [{ ...beijing, exclusion: 'just-failed' }] };

@@ -37,7 +37,8 @@ function rowOf(candidate: PlacementCandidate, winner: string): string[] {
   const { region, roundTripMs, transferMs, serviceMs, priceMs, waitMs, totalMs, outstanding, unseen } = candidate;
   const terms = [roundTripMs, transferMs, serviceMs, priceMs, waitMs, totalMs].map(formatMs);
   const ahead = `${formatNumber(outstanding + unseen)}`;
-  const why = EXCLUSIONS[candidate.exclusion] ?? candidate.exclusion;
+  const rule = candidate.exclusion === 'residency' && candidate.notAllowed !== '' ? `: ${candidate.notAllowed}` : '';
+  const why = `${EXCLUSIONS[candidate.exclusion] ?? candidate.exclusion}${rule}`;
   return [region === winner ? '→' : ' ', region, ...terms, ahead, formatNumber(candidate.slots), why];
 }
 
@@ -47,20 +48,26 @@ function byPlace(winner: string): (a: PlacementCandidate, b: PlacementCandidate)
   return (a, b) => rank(a) - rank(b) || a.totalMs - b.totalMs;
 }
 
-function ruleOf({ restricted, allowedRegions }: PlacementDecision): string {
-  if (!restricted) return 'any region';
-  return allowedRegions.length === 0 ? 'no region' : `only ${allowedRegions.join(', ')}`;
+function ruleOf({ restricted, allowedRegions, preferredRegions }: PlacementDecision): string {
+  const prefers = preferredRegions.length === 0 ? '' : `, ${preferredRegions.join(', ')} first`;
+  if (!restricted) return `any region${prefers}`;
+  return allowedRegions.length === 0 ? 'no region' : `only ${allowedRegions.join(', ')}${prefers}`;
 }
 
-function reasonOf({ winner, candidates }: PlacementDecision): string[] {
+function reasonOf({ winner, candidates, preferredRegions }: PlacementDecision): string[] {
   const won = candidates.find(({ region }) => region === winner);
   if (won === undefined) return [];
   if (won.exclusion !== '') return [`${winner} is the last resort: nobody else could take it`];
-  const others = candidates.filter(({ region, exclusion }) => region !== winner && exclusion === '');
+  const isPreferred = preferredRegions.includes(winner);
+  const others = candidates.filter(
+    ({ region, exclusion }) =>
+      region !== winner && exclusion === '' && (!isPreferred || preferredRegions.includes(region)),
+  );
   const next = others.reduce<PlacementCandidate | undefined>(
     (least, one) => (least === undefined || one.totalMs < least.totalMs ? one : least),
     undefined,
   );
-  if (next === undefined) return [`${winner} won: no other region could take it`];
+  if (next === undefined)
+    return [`${winner} won: no other ${isPreferred ? 'preferred region' : 'region'} could take it`];
   return [`${winner} won: ${formatMs(next.totalMs - won.totalMs)} less than ${next.region}, the next one`];
 }

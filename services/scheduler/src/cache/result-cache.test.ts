@@ -9,7 +9,7 @@ const KEY_BYTES = 2;
 /** An entry of this many bytes altogether, under a key of two characters. */
 function value(bytes: number, taskId = ''): CachedResult {
   const result = new Uint8Array(bytes - ENTRY_OVERHEAD_BYTES - KEY_BYTES - taskId.length);
-  return { result, taskId, versionVector: '', computedUnixMs: 0 };
+  return { result, tenant: '', taskId, versionVector: '', computedUnixMs: 0 };
 }
 
 function cacheOf(bytesMax: number, entriesMax = 1000) {

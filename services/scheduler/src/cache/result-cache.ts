@@ -10,13 +10,14 @@ export interface CacheLimits {
 export interface CachedResult {
   /** Encoded TaskResult. */
   readonly result: Uint8Array;
+  readonly tenant: string;
   readonly taskId: string;
   readonly versionVector: string;
   readonly computedUnixMs: number;
 }
 
-/** `room`: pushed out by others; `age`: at the end of its time. */
-export type Eviction = 'room' | 'age';
+/** `room`: pushed out by others; `age`: at the end of its time; `residency`: it may not be here any more. */
+export type Eviction = 'room' | 'age' | 'residency';
 
 interface Slot {
   readonly key: string;
@@ -100,6 +101,19 @@ export class ResultCache {
     }
   }
 
+  /** Drops the answers of tenants that may not be here. Looks at every entry. */
+  dropUnless(mayKeep: (tenant: string) => boolean): void {
+    const verdicts = new Map<string, boolean>();
+    for (const slot of [...this.#slots.values()]) {
+      const { tenant } = slot.value;
+      const verdict = verdicts.get(tenant) ?? mayKeep(tenant);
+      verdicts.set(tenant, verdict);
+      if (verdict) continue;
+      this.#remove(slot);
+      this.#evicted('residency');
+    }
+  }
+
   #evictOne(): void {
     const slot = first(this.#probation) ?? first(this.#protected);
     if (slot === undefined) throw new RangeError('an empty cache has no room for one entry');
@@ -134,8 +148,8 @@ export class ResultCache {
   }
 }
 
-function entryBytes(key: string, { result, taskId, versionVector }: CachedResult): number {
-  return key.length + result.length + taskId.length + versionVector.length + ENTRY_OVERHEAD_BYTES;
+function entryBytes(key: string, { result, tenant, taskId, versionVector }: CachedResult): number {
+  return key.length + result.length + tenant.length + taskId.length + versionVector.length + ENTRY_OVERHEAD_BYTES;
 }
 
 function first(slots: ReadonlySet<Slot>): Slot | undefined {

@@ -16,13 +16,15 @@ let answers: CachedAnswers;
 let counted: string[];
 let traced: string[];
 let calls = 0;
+let forbidden: Set<string>;
 
 beforeEach(() => {
   clock = new VirtualClock(1_000_000);
   cache = new ResultCache({ bytesMax: 100_000, entriesMax: 10, ttlMs: TTL_MS }, () => undefined);
   [counted, traced] = [[], []];
+  forbidden = new Set();
   answers = new CachedAnswers({
-    ...{ cache, clock },
+    ...{ cache, clock, mayKeep: (tenant) => !forbidden.has(tenant) },
     metrics: { cacheLookups: { add: (_, labels) => void counted.push(String(labels?.['meridian.outcome'])) } },
     tracer: { cachedTask: (task, _, from) => void traced.push(`${task.taskId} from ${from}`) },
   });
@@ -78,6 +80,18 @@ test('what is over its time is not held, though nobody asks', async () => {
   clock.advance(TTL_MS - 1);
   expect(cache.size).toBe(1);
   clock.advance(10_000);
+  expect(cache.size).toBe(0);
+  await answers.stop();
+});
+
+test('what the tenant’s rule does not allow here any more is dropped, though nobody asks, and nothing new is kept', async () => {
+  await answers.start();
+  await answers.answer(aCall(), good);
+  expect(cache.size).toBe(1);
+  forbidden.add('public');
+  clock.advance(10_000);
+  expect(cache.size).toBe(0);
+  await answers.answer(aCall(), good);
   expect(cache.size).toBe(0);
   await answers.stop();
 });

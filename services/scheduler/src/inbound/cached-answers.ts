@@ -18,6 +18,8 @@ export interface CachedAnswersOptions {
   readonly metrics: Pick<Metrics, 'cacheLookups'>;
   readonly tracer: Pick<TaskTracer, 'cachedTask'>;
   readonly clock: Clock;
+  /** Whether the tenant's residency rule, as it is now, allows its answers here. */
+  readonly mayKeep: (tenant: string) => boolean;
 }
 
 /** `none`: neither looked up nor kept; `store`: worked on, then kept. */
@@ -37,7 +39,7 @@ interface Computed {
   readonly kept: CachedResult;
 }
 
-/** Between two looks for answers whose time is over: they are not given out meanwhile, but held. */
+/** Between two looks for answers whose time is over, or that may not be here: not given out meanwhile, but held. */
 const SWEEP_MS = 10_000;
 
 /**
@@ -49,7 +51,9 @@ const SWEEP_MS = 10_000;
  *    deadline or the leaving of the one that began it.
  * 3. Who gets another task's answer is told so, and which, and what of the shared state it comes from. No task is made
  *    for it: it takes no placement, no worker and no fence.
- * 4. Only runs of the same priority and residency rule are shared: nobody waits behind less urgent work.
+ * 4. Nothing is put that the tenant's rule does not allow here; what a later rule forbids is dropped within SWEEP_MS, and is not
+ *    given out meanwhile: its calls are refused before they are looked up.
+ * 5. Only runs of the same priority and residency rule are shared: nobody waits behind less urgent work.
  */
 export class CachedAnswers implements Component {
   readonly name = 'result cache';
@@ -100,15 +104,17 @@ export class CachedAnswers implements Component {
     { task, seen }: CachedCall,
     compute: () => Promise<Answer>,
   ): Promise<Computed> {
-    const { clock } = this.#o;
+    const { clock, mayKeep } = this.#o;
     const answer = await compute();
     const kept = {
       result: toBinary(TaskResultSchema, create(TaskResultSchema, answer)),
+      tenant: task.work.tenant,
       taskId: task.taskId,
       versionVector: seen.toString(),
       computedUnixMs: clock.nowMs(),
     };
-    cache.put(key, kept, clock.monotonicMs());
+    // The rule may have become narrower while it ran.
+    if (mayKeep(task.work.tenant)) cache.put(key, kept, clock.monotonicMs());
     return { answer, kept };
   }
 
@@ -136,6 +142,7 @@ export class CachedAnswers implements Component {
     const { clock } = this.#o;
     this.#timer = clock.setTimer(SWEEP_MS, () => {
       cache.expire(clock.monotonicMs());
+      cache.dropUnless(this.#o.mayKeep);
       this.#sweepLater(cache);
     });
   }

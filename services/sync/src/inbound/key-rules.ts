@@ -31,16 +31,16 @@ export function requireKey(key: string): void {
  *   RESIDENCY_INFEASIBLE; NOT_FOUND / REGION_UNKNOWN. Not retryable.
  */
 export function requireWritable(key: string, value: Uint8Array | undefined, regions: readonly PlacedRegion[]): void {
-  if (!key.startsWith(TENANT_PREFIX)) return requireConfigKey(key);
-  const name = key.slice(TENANT_PREFIX.length);
+  if (key.startsWith(TENANT_PREFIX)) requireTenantRecord(key.slice(TENANT_PREFIX.length), value, regions);
+  else requireConfigKey(key);
+}
+
+function requireTenantRecord(name: string, value: Uint8Array | undefined, regions: readonly PlacedRegion[]): void {
   if (!isTenant(name))
     throw new Failure('INVALID_ARGUMENT', 'tenant: expected 1–63 of a–z, 0–9 and inner hyphens', {
       reason: 'TENANT_INVALID',
     });
-  if (value !== undefined) requireTenant(name, value, regions);
-}
-
-function requireTenant(name: string, value: Uint8Array, regions: readonly PlacedRegion[]): void {
+  if (value === undefined) return;
   const { residency } = readTenant(name, value);
   checkRule(residency, regions);
   requireFeasible(territoryOf([{ of: `tenant ${name}`, rule: residency }], regions));
