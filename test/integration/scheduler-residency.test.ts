@@ -205,6 +205,18 @@ describe('a call', () => {
     expect(ends).toEqual(['not-allowed', 'result']);
   });
 
+  test('has a trace that regions hear of which may have it, and no others', async () => {
+    agree('acme', 'prefer=region:shanghai');
+    const { result } = await door.recognize({ picture: aPicture(1) }, withRule('', 'acme'));
+    const asked = await world.regions(shanghai);
+    const key = { case: 'taskId', value: result?.taskId ?? '' } as const;
+    const spansThere = async () => (await asked.getTrace({ key })).spans.filter(({ region }) => region === 'beijing');
+    await until(async () => (await spansThere()).length > 0);
+    agree('acme', 'never=region:shanghai');
+    expect(await spansThere()).toEqual([]);
+    expect((await (await world.regions(beijing)).getTrace({ key })).spans.length).toBeGreaterThan(0);
+  });
+
   test('is refused, with the reason, when the only region that may run it is gone', async () => {
     await near.kill();
     const regions = await world.regions(beijing);

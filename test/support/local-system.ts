@@ -1,7 +1,15 @@
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { awaitModels, LocalSystem, Progress, type Provisioned, provision, statePaths } from '@meridian/local';
+import {
+  awaitModels,
+  type Detour,
+  LocalSystem,
+  Progress,
+  type Provisioned,
+  provision,
+  statePaths,
+} from '@meridian/local';
 import { type Channel, createChannel, loadTls } from '@meridian/rpc';
 import { systemClock } from '@meridian/runtime';
 
@@ -31,6 +39,7 @@ export interface StartOptions {
   /** Kept for a second start; default: a new temporary folder. */
   readonly stateRoot?: string;
   readonly onChange?: (event: { name: string; text: string }) => void;
+  readonly detour?: Detour;
 }
 
 const WINDOW_BYTES = 8 * 2 ** 20;
@@ -66,6 +75,7 @@ export async function startLocalSystem(options: StartOptions = {}): Promise<Runn
     auditor: options.auditor ?? false,
     extraEnvironment: options.environment ?? {},
     onChange: options.onChange ?? (() => undefined),
+    ...(options.detour !== undefined && { detour: options.detour }),
   });
   const channels: Channel[] = [];
   const open = async (address: string, identity: string): Promise<Channel> => {

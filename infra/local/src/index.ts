@@ -13,3 +13,4 @@ export { readSamples, type Sample } from './samples.ts';
 export { type Provisioned, type ProvisionOptions, provision } from './settings.ts';
 export { type Shown, showSamples } from './showcase.ts';
 export { LocalSystem, type SystemOptions } from './system.ts';
+export type { Detour, Way } from './wan.ts';

@@ -11,7 +11,7 @@ import { regionPaths, type StatePaths, statePaths } from './paths.ts';
 import { PortBook } from './ports.ts';
 import { LocalRegion } from './region.ts';
 import { regionPlan, regionPortNames } from './region-plan.ts';
-import { openWan, routeNames, viewOf, viewText } from './wan.ts';
+import { type Detour, openWan, routeNames, viewOf, viewText } from './wan.ts';
 
 export interface SystemOptions {
   readonly stateRoot: string;
@@ -25,6 +25,8 @@ export interface SystemOptions {
   readonly extraEnvironment?: Readonly<Record<string, string>>;
   /** Adds a user to every account that may read everything. Tests only. */
   readonly auditor?: boolean;
+  /** What each way between regions leads to in the place of a door. Tests only. */
+  readonly detour?: Detour;
 }
 
 /**
@@ -40,6 +42,7 @@ export class LocalSystem {
   readonly installation: Installation;
   readonly regions: ReadonlyMap<string, LocalRegion>;
   readonly #port: (name: string) => number;
+  readonly #detour: Detour | undefined;
   #recording: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -53,6 +56,7 @@ export class LocalSystem {
     this.topology = options.topology;
     this.installation = installation;
     this.#port = port;
+    this.#detour = options.detour;
     const processPorts = { ...ports, onChange: options.onChange, onSpawn: () => void this.#recordPids() };
     this.regions = new Map(
       options.topology.regions.map(({ name }) => {
@@ -98,7 +102,7 @@ export class LocalSystem {
    * @throws the first problem when no region could be started.
    */
   async start(): Promise<void> {
-    await openWan(this.emulator, this.topology, this.#port);
+    await openWan(this.emulator, this.topology, this.#port, this.#detour);
     const starts = await Promise.allSettled(Array.from(this.regions.values(), (region) => region.start()));
     await this.#writeRunningFile();
     const failed = starts.filter((start) => start.status === 'rejected');

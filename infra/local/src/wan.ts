@@ -3,6 +3,16 @@ import { formatTopology, roundTripMs, type Topology } from '@meridian/topology';
 
 export type Door = 'leaf' | 'grpc';
 
+/** A way from one region to a door of another one. */
+export interface Way {
+  readonly viewer: string;
+  readonly target: string;
+  readonly door: Door;
+}
+
+/** Stands before the door of a way. @returns the port that the way leads to in its place */
+export type Detour = (way: Way, doorPort: number) => Promise<number>;
+
 /** Name of the port through which `viewer` reaches the door of `target`. */
 export function routeName(viewer: string, target: string, door: Door): string {
   return `wan/${viewer}>${target}/${door}`;
@@ -18,11 +28,15 @@ export function routeNames(topology: Topology): string[] {
   return names;
 }
 
-/** Opens one route for each ordered pair of regions and door, with the link's delay and bandwidth. */
+/**
+ * Opens one route for each ordered pair of regions and door, with the link's delay and bandwidth.
+ * @param detour tests listen in there
+ */
 export async function openWan(
   emulator: LinkEmulator,
   topology: Topology,
   port: (name: string) => number,
+  detour: Detour = (_, doorPort) => Promise.resolve(doorPort),
 ): Promise<void> {
   for (const link of topology.links)
     for (const [viewer, target] of [link.between, [link.between[1], link.between[0]]] as const)
@@ -30,7 +44,7 @@ export async function openWan(
         await emulator.open({
           name: routeName(viewer, target, door),
           link: [viewer, target],
-          target: { host: '127.0.0.1', port: port(`${target}/${door}`) },
+          target: { host: '127.0.0.1', port: await detour({ viewer, target, door }, port(`${target}/${door}`)) },
           oneWayDelayMs: roundTripMs(topology, viewer, target) / 2,
           bandwidthMbps: link.bandwidthMbps,
           listenPort: port(routeName(viewer, target, door)),

@@ -83,6 +83,7 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   const archive = new SpanArchive({
     ...{ bus, region, store: telemetry.spanStore },
     peers: peersOf(topology, region).map((peer) => peer.name),
+    mayTell: (tenant, to) => residency.rulingOf(tenant, NOTHING_ASKED).territory.allowed.has(to),
   });
   const mayKeep = (tenant: string) => residency.rulingOf(tenant, NOTHING_ASKED).territory.allowed.has(region);
   const cached = new CachedAnswers({ cache: parts.cache, metrics: parts.metrics, tracer, clock, mayKeep });

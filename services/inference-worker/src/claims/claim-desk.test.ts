@@ -103,7 +103,14 @@ function bench(limits: Partial<{ pictureBytesMax: number; unacknowledgedMax: num
         {
           ...{ key: `${taskId}#${fence}`, taskId, fence, jobId: 'j', attempt: 1, eventId: 'e', model: 'm' },
           ...{ traceparent: undefined, tracestate: undefined, priority: 'normal', modelDigest: 'd', requires: [] },
-          ...{ pictureBytes: 10 * KIB, deadlineMs: 0, placedAtMs: 0, ownerRegion: 'beijing', ...options },
+          ...{
+            tenant: 'public',
+            pictureBytes: 10 * KIB,
+            deadlineMs: 0,
+            placedAtMs: 0,
+            ownerRegion: 'beijing',
+            ...options,
+          },
         },
         message,
         'lane',

@@ -70,6 +70,7 @@ export interface ClaimFacts {
   readonly priority: PriorityClassName;
   readonly model: string;
   readonly modelDigest: string;
+  readonly tenant: string;
   readonly pictureBytes: number;
   /** Wall time; 0: none. */
   readonly deadlineMs: number;

@@ -38,6 +38,7 @@ export function decodeClaim(envelope: Envelope, claim: TaskClaim): ClaimFacts | 
     priority,
     model: claim.model,
     modelDigest: claim.modelDigest,
+    tenant: claim.tenant,
     pictureBytes: claim.pictureBytes,
     deadlineMs: Number(claim.deadlineUnixMs),
     placedAtMs: Number(claim.placedUnixMs),

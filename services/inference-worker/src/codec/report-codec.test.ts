@@ -17,6 +17,7 @@ const FACTS: ClaimFacts = {
   priority: 'high',
   model: 'm',
   modelDigest: 'd',
+  tenant: 'public',
   pictureBytes: 1,
   deadlineMs: 0,
   placedAtMs: 0,

@@ -23,6 +23,7 @@ export class TaskSpans {
     const attributes = {
       [attributeNames.taskId]: facts.taskId,
       [attributeNames.jobId]: facts.jobId,
+      [attributeNames.tenant]: facts.tenant,
       [attributeNames.attempt]: facts.attempt,
       [attributeNames.fence]: facts.fence.toString(),
       [attributeNames.worker]: this.#worker,

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { subject } from '@meridian/contracts';
+import { regionOfSource, subject } from '@meridian/contracts';
 import type { GetTraceRequest, GetTraceRequestSchema, SpanSchema } from '@meridian/contracts/region';
 import type { MessageBus, Subscription } from '@meridian/messaging';
-import type { Component, FinishedSpan, SpanStore } from '@meridian/runtime';
+import { attributeNames, type Component, type FinishedSpan, type SpanStore } from '@meridian/runtime';
 import { finishedSpan, spanMessage } from '../codec/span.ts';
 
 export interface SpanArchiveOptions {
@@ -10,6 +10,8 @@ export interface SpanArchiveOptions {
   readonly region: string;
   readonly peers: readonly string[];
   readonly store: SpanStore;
+  /** Whether the tenant's residency rule allows the region to hear of its tasks. */
+  readonly mayTell: (tenant: string, region: string) => boolean;
 }
 
 export interface FoundTrace {
@@ -22,7 +24,7 @@ const QUERY_TIMEOUT_MS = 1000;
 /** Spans of one answer: an answer must fit a message, and nobody reads more. */
 const SPANS_MAX = 1000;
 
-/** Recent spans of the region, its own and those that its services send, for anybody in any region who asks. */
+/** Recent spans of the region, its own and those that its services send, for whoever in any region asks and may know. */
 export class SpanArchive implements Component {
   readonly name = 'span archive';
   readonly #options: SpanArchiveOptions;
@@ -40,7 +42,7 @@ export class SpanArchive implements Component {
       }),
       bus.serve(subject('traceQuery', { target: region }), 'meridian.trace.query.v1', async ({ data, envelope }) => ({
         type: 'meridian.trace.found.v1',
-        data: { spans: this.#local(data.key), unreachableRegions: [] },
+        data: { spans: this.#tellable(data.key, regionOfSource(envelope.source)), unreachableRegions: [] },
         causes: [envelope],
       })),
     );
@@ -82,6 +84,16 @@ export class SpanArchive implements Component {
       options,
     );
     return answer.data.spans;
+  }
+
+  /** Nothing of a trace in which a task is that the asking region may not hear of. */
+  #tellable(key: GetTraceRequest['key'], region: string): MessageInitShape<typeof SpanSchema>[] {
+    const spans = this.#local(key);
+    const isOpen = (tenant: string | undefined) => tenant === undefined || this.#options.mayTell(tenant, region);
+    const closed = new Set(
+      spans.filter(({ attributes }) => !isOpen(attributes?.[attributeNames.tenant])).map(({ traceId }) => traceId),
+    );
+    return spans.filter(({ traceId }) => !closed.has(traceId));
   }
 
   /** A task's spans, and those of the same traces that do not name the task. */
