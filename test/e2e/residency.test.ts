@@ -40,6 +40,8 @@ const KEPT = ['tenantmark', 'callmark', 'refusedmark'] as const;
 const FREE = 'freemark' as const;
 type Mark = (typeof KEPT)[number] | typeof FREE;
 
+/** Ends what still asks when something has failed. */
+const over = new AbortController();
 let tap: LinkTap;
 let running: RunningSystem;
 let stateRoot: string;
@@ -75,6 +77,7 @@ beforeAll(async () => {
 }, TEST_MS);
 
 afterAll(async () => {
+  over.abort();
   await running?.stop();
   await tap?.close();
   await rm(stateRoot, { recursive: true, force: true });
@@ -97,10 +100,11 @@ async function work(): Promise<void> {
   const byTenant = job('tenantmark', 'beijing', { 'meridian-tenant': 'acme' }, 'acme');
   const byCall = job('callmark', 'shanghai', { 'meridian-residency': `only=region:beijing,region:shanghai` });
   const free = job('freemark', 'beijing', { 'meridian-residency': `prefer=region:${FORBIDDEN}` });
-  const calls = callsUnderRules();
-  await until(() => countOf('tenantmark') >= 3, TEST_MS);
+  const done = Promise.all([byTenant, byCall, free, callsUnderRules()]);
+  done.catch(() => over.abort());
+  await until(() => over.signal.aborted || countOf('tenantmark') >= 3, TEST_MS);
   system.process('shanghai', 'inference-worker').signal('SIGKILL');
-  await until(() => countOf('tenantmark') >= 8, TEST_MS);
+  await until(() => over.signal.aborted || countOf('tenantmark') >= 8, TEST_MS);
   // Now the only other region that may have them is away: they must not go to the third.
   system.emulator.cut('beijing', 'shanghai');
   await systemClock.sleep(7_000);
@@ -114,7 +118,7 @@ async function work(): Promise<void> {
   await system.region('shanghai').kill();
   await systemClock.sleep(6_000);
   await system.region('shanghai').start();
-  await Promise.all([byTenant, byCall, free, calls]);
+  await done;
   await askAround();
 }
 
@@ -139,10 +143,11 @@ async function agree(name: string, rule: string): Promise<void> {
 async function job(mark: Mark, region: string, metadata: Record<string, string>, tenant = ''): Promise<void> {
   const client = createClient(RecognitionService, await running.channel(region));
   const door = {
-    submit: (parts: Parameters<typeof client.submitJob>[0]) => client.submitJob(parts, { metadata }),
-    watch: (jobId: string, cursor: bigint) => client.watchJob({ jobId, cursor, tenant }),
+    submit: (parts: Parameters<typeof client.submitJob>[0]) =>
+      client.submitJob(parts, { metadata, signal: over.signal }),
+    watch: (jobId: string, cursor: bigint) => client.watchJob({ jobId, cursor, tenant }, { signal: over.signal }),
   };
-  const ports = { door, clock: systemClock, random: systemRandom };
+  const ports = { door, clock: systemClock, random: systemRandom, signal: over.signal };
   const header = { idempotencyKey: `${mark}-key`, model: MODEL, tenant };
   const jobId = await submitJob({ ...ports, header, pictures: jobPictures(pictures.get(mark) ?? []) });
   const all: TaskResult[] = [];
@@ -160,7 +165,7 @@ async function persisted<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      if (!Failure.from(error).retryable) throw error;
+      if (!Failure.from(error).retryable || over.signal.aborted) throw error;
       await systemClock.sleep(300);
     }
   }

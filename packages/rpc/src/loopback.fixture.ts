@@ -53,10 +53,11 @@ export function addPartial<S extends DescService>(
   service: S,
   handlers: Partial<ServiceHandlers<S>>,
   allow: AllowList = { '*': ['client', 'worker', 'scheduler', 'operator'] },
+  admit?: Parameters<RpcServer['addService']>[3],
 ): void {
   const absent = () => {
     throw new Error('not of interest');
   };
   const rest = Object.fromEntries(service.methods.map((method) => [method.localName, absent]));
-  server.addService(service, allow, { ...rest, ...handlers } as unknown as ServiceHandlers<S>);
+  server.addService(service, allow, { ...rest, ...handlers } as unknown as ServiceHandlers<S>, admit);
 }
