@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file meridian/recognition/v1/recognition.proto.
  */
 export const file_meridian_recognition_v1_recognition: GenFile = /*@__PURE__*/
-  fileDesc("CiltZXJpZGlhbi9yZWNvZ25pdGlvbi92MS9yZWNvZ25pdGlvbi5wcm90bxIXbWVyaWRpYW4ucmVjb2duaXRpb24udjEiNQoDQm94EgoKAngwGAEgASgCEgoKAnkwGAIgASgCEgoKAngxGAMgASgCEgoKAnkxGAQgASgCIiAKCEtleXBvaW50EgkKAXgYASABKAISCQoBeRgCIAEoAiK0AQoQUmVjb2duaXplZE9iamVjdBINCgVsYWJlbBgBIAEoCRITCgtjbGFzc19pbmRleBgCIAEoDRINCgVzY29yZRgDIAEoAhIpCgNib3gYBCABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Cb3gSDAoEdGV4dBgFIAEoCRI0CglrZXlwb2ludHMYBiADKAsyIS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5LZXlwb2ludCJoCgtSZWNvZ25pdGlvbhINCgV3aWR0aBgBIAEoDRIOCgZoZWlnaHQYAiABKA0SOgoHb2JqZWN0cxgDIAMoCzIpLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlY29nbml6ZWRPYmplY3QifgoHVGltaW5ncxIQCghxdWV1ZV9tcxgBIAEoARITCgt0cmFuc2Zlcl9tcxgCIAEoARIRCglkZWNvZGVfbXMYAyABKAESFAoMaW5mZXJlbmNlX21zGAQgASgBEhEKCXJldHVybl9tcxgFIAEoARIQCgh0b3RhbF9tcxgGIAEoASJNCglUYXNrRXJyb3ISDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIRCglyZXRyeWFibGUYBCABKAgiUQoMQ2FjaGVkQW5zd2VyEg8KB3Rhc2tfaWQYASABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSGAoQY29tcHV0ZWRfdW5peF9tcxgDIAEoBCLCAwoKVGFza1Jlc3VsdBIPCgd0YXNrX2lkGAEgASgJEg4KBmpvYl9pZBgCIAEoCRINCgVpbmRleBgDIAEoDRIUCgxwaWN0dXJlX25hbWUYBCABKAkSFgoOcGljdHVyZV9kaWdlc3QYBSABKAwSOwoLcmVjb2duaXRpb24YBiABKAsyJC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZWNvZ25pdGlvbkgAEjMKBWVycm9yGAcgASgLMiIubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGFza0Vycm9ySAASDQoFbW9kZWwYCCABKAkSFAoMbW9kZWxfZGlnZXN0GAkgASgJEhQKDGVudHJ5X3JlZ2lvbhgKIAEoCRIOCgZyZWdpb24YCyABKAkSDgoGd29ya2VyGAwgASgJEhAKCGF0dGVtcHRzGA0gASgNEjEKB3RpbWluZ3MYDiABKAsyIC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5UaW1pbmdzEjkKCmZyb21fY2FjaGUYDyABKAsyJS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5DYWNoZWRBbnN3ZXJCCQoHb3V0Y29tZSIvCg1SZXNpZGVuY3lSdWxlEg8KB3JlZ2lvbnMYASADKAkSDQoFem9uZXMYAiADKAki+gEKEFJlY29nbml6ZVJlcXVlc3QSDgoGdGVuYW50GAEgASgJEjgKCHByaW9yaXR5GAIgASgOMiYubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUHJpb3JpdHlDbGFzcxINCgVtb2RlbBgDIAEoCRIPCgdwaWN0dXJlGAQgASgMEhcKD2lkZW1wb3RlbmN5X2tleRgFIAEoCRI5CglyZXNpZGVuY3kYBiABKAsyJi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZXNpZGVuY3lSdWxlEhYKDnZlcnNpb25fdmVjdG9yGAcgASgJEhAKCG5vX2NhY2hlGAggASgIImAKEVJlY29nbml6ZVJlc3BvbnNlEjMKBnJlc3VsdBgBIAEoCzIjLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tSZXN1bHQSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkiZgoWUmVjb2duaXplU3RyZWFtUmVxdWVzdBIQCghzZXF1ZW5jZRgBIAEoBBI6CgdyZXF1ZXN0GAIgASgLMikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXplUmVxdWVzdCJ4ChdSZWNvZ25pemVTdHJlYW1SZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBBIzCgZyZXN1bHQYAiABKAsyIy5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5UYXNrUmVzdWx0EhYKDnZlcnNpb25fdmVjdG9yGAMgASgJIj4KClBpY3R1cmVSZWYSDgoGZGlnZXN0GAEgASgMEhIKCnNpemVfYnl0ZXMYAiABKA0SDAoEbmFtZRgDIAEoCSKJAgoJSm9iSGVhZGVyEg4KBnRlbmFudBgBIAEoCRI4Cghwcmlvcml0eRgCIAEoDjImLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlByaW9yaXR5Q2xhc3MSDQoFbW9kZWwYAyABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJEjkKCXJlc2lkZW5jeRgFIAEoCzImLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlc2lkZW5jeVJ1bGUSGAoQZGVhZGxpbmVfdW5peF9tcxgGIAEoBBI1CghwaWN0dXJlcxgHIAMoCzIjLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlBpY3R1cmVSZWYiHgoMUGljdHVyZVN0YXJ0Eg4KBmRpZ2VzdBgBIAEoDCKbAQoQU3VibWl0Sm9iUmVxdWVzdBI0CgZoZWFkZXIYASABKAsyIi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2JIZWFkZXJIABI4CgdwaWN0dXJlGAIgASgLMiUubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUGljdHVyZVN0YXJ0SAASDwoFY2h1bmsYAyABKAxIAEIGCgRwYXJ0IksKEVN1Ym1pdEpvYlJlc3BvbnNlEg4KBmpvYl9pZBgBIAEoCRIQCghhY2NlcHRlZBgCIAEoCBIUCgxoZWxkX2RpZ2VzdHMYAyADKAwisgIKA0pvYhIOCgZqb2JfaWQYASABKAkSDgoGdGVuYW50GAIgASgJEjgKCHByaW9yaXR5GAMgASgOMiYubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUHJpb3JpdHlDbGFzcxINCgVtb2RlbBgEIAEoCRIUCgxtb2RlbF9kaWdlc3QYBSABKAkSMAoFc3RhdGUYBiABKA4yIS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2JTdGF0ZRINCgV0YXNrcxgHIAEoDRIRCglzdWNjZWVkZWQYCCABKA0SDgoGZmFpbGVkGAkgASgNEhgKEGFjY2VwdGVkX3VuaXhfbXMYCiABKAQSGAoQZmluaXNoZWRfdW5peF9tcxgLIAEoBBIUCgxlbnRyeV9yZWdpb24YDCABKAkiLwoNR2V0Sm9iUmVxdWVzdBIOCgZ0ZW5hbnQYASABKAkSDgoGam9iX2lkGAIgASgJIjsKDkdldEpvYlJlc3BvbnNlEikKA2pvYhgBIAEoCzIcLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYiIwCg9MaXN0Sm9ic1JlcXVlc3QSDgoGdGVuYW50GAEgASgJEg0KBWxpbWl0GAIgASgNIj4KEExpc3RKb2JzUmVzcG9uc2USKgoEam9icxgBIAMoCzIcLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYiJBCg9XYXRjaEpvYlJlcXVlc3QSDgoGdGVuYW50GAEgASgJEg4KBmpvYl9pZBgCIAEoCRIOCgZjdXJzb3IYAyABKAQikAEKEFdhdGNoSm9iUmVzcG9uc2USDgoGY3Vyc29yGAEgASgEEjUKBnJlc3VsdBgCIAEoCzIjLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tSZXN1bHRIABIrCgNqb2IYAyABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2JIAEIICgZ1cGRhdGUiMgoQQ2FuY2VsSm9iUmVxdWVzdBIOCgZ0ZW5hbnQYASABKAkSDgoGam9iX2lkGAIgASgJIj4KEUNhbmNlbEpvYlJlc3BvbnNlEikKA2pvYhgBIAEoCzIcLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkpvYip7Cg1Qcmlvcml0eUNsYXNzEh4KGlBSSU9SSVRZX0NMQVNTX1VOU1BFQ0lGSUVEEAASFwoTUFJJT1JJVFlfQ0xBU1NfSElHSBABEhkKFVBSSU9SSVRZX0NMQVNTX05PUk1BTBACEhYKElBSSU9SSVRZX0NMQVNTX0xPVxADKm0KCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUpPQl9TVEFURV9SVU5OSU5HEAESFgoSSk9CX1NUQVRFX0ZJTklTSEVEEAISFwoTSk9CX1NUQVRFX0NBTkNFTExFRBADMtsFChJSZWNvZ25pdGlvblNlcnZpY2USYgoJUmVjb2duaXplEikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXplUmVxdWVzdBoqLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlY29nbml6ZVJlc3BvbnNlEngKD1JlY29nbml6ZVN0cmVhbRIvLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlY29nbml6ZVN0cmVhbVJlcXVlc3QaMC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZWNvZ25pemVTdHJlYW1SZXNwb25zZSgBMAESZAoJU3VibWl0Sm9iEikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuU3VibWl0Sm9iUmVxdWVzdBoqLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlN1Ym1pdEpvYlJlc3BvbnNlKAESWQoGR2V0Sm9iEiYubWVyaWRpYW4ucmVjb2duaXRpb24udjEuR2V0Sm9iUmVxdWVzdBonLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkdldEpvYlJlc3BvbnNlEl8KCExpc3RKb2JzEigubWVyaWRpYW4ucmVjb2duaXRpb24udjEuTGlzdEpvYnNSZXF1ZXN0GikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuTGlzdEpvYnNSZXNwb25zZRJhCghXYXRjaEpvYhIoLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLldhdGNoSm9iUmVxdWVzdBopLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLldhdGNoSm9iUmVzcG9uc2UwARJiCglDYW5jZWxKb2ISKS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5DYW5jZWxKb2JSZXF1ZXN0GioubWVyaWRpYW4ucmVjb2duaXRpb24udjEuQ2FuY2VsSm9iUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("CiltZXJpZGlhbi9yZWNvZ25pdGlvbi92MS9yZWNvZ25pdGlvbi5wcm90bxIXbWVyaWRpYW4ucmVjb2duaXRpb24udjEiNQoDQm94EgoKAngwGAEgASgCEgoKAnkwGAIgASgCEgoKAngxGAMgASgCEgoKAnkxGAQgASgCIiAKCEtleXBvaW50EgkKAXgYASABKAISCQoBeRgCIAEoAiK0AQoQUmVjb2duaXplZE9iamVjdBINCgVsYWJlbBgBIAEoCRITCgtjbGFzc19pbmRleBgCIAEoDRINCgVzY29yZRgDIAEoAhIpCgNib3gYBCABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Cb3gSDAoEdGV4dBgFIAEoCRI0CglrZXlwb2ludHMYBiADKAsyIS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5LZXlwb2ludCJoCgtSZWNvZ25pdGlvbhINCgV3aWR0aBgBIAEoDRIOCgZoZWlnaHQYAiABKA0SOgoHb2JqZWN0cxgDIAMoCzIpLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlY29nbml6ZWRPYmplY3QifgoHVGltaW5ncxIQCghxdWV1ZV9tcxgBIAEoARITCgt0cmFuc2Zlcl9tcxgCIAEoARIRCglkZWNvZGVfbXMYAyABKAESFAoMaW5mZXJlbmNlX21zGAQgASgBEhEKCXJldHVybl9tcxgFIAEoARIQCgh0b3RhbF9tcxgGIAEoASJNCglUYXNrRXJyb3ISDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIRCglyZXRyeWFibGUYBCABKAgiUQoMQ2FjaGVkQW5zd2VyEg8KB3Rhc2tfaWQYASABKAkSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkSGAoQY29tcHV0ZWRfdW5peF9tcxgDIAEoBCJDCgZUaWxpbmcSEQoJbWF4X3RpbGVzGAEgASgNEhcKD292ZXJsYXBfcGVyY2VudBgCIAEoDRINCgVsb3NzeRgDIAEoCCKjAQoEVGlsZRIPCgd0YXNrX2lkGAEgASgJEgwKBGxlZnQYAiABKA0SCwoDdG9wGAMgASgNEg0KBXdpZHRoGAQgASgNEg4KBmhlaWdodBgFIAEoDRIOCgZyZWdpb24YBiABKAkSDgoGd29ya2VyGAcgASgJEhAKCGF0dGVtcHRzGAggASgNEg8KB29iamVjdHMYCSABKA0SDQoFYnl0ZXMYCiABKA0i8AMKClRhc2tSZXN1bHQSDwoHdGFza19pZBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDQoFaW5kZXgYAyABKA0SFAoMcGljdHVyZV9uYW1lGAQgASgJEhYKDnBpY3R1cmVfZGlnZXN0GAUgASgMEjsKC3JlY29nbml0aW9uGAYgASgLMiQubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXRpb25IABIzCgVlcnJvchgHIAEoCzIiLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tFcnJvckgAEg0KBW1vZGVsGAggASgJEhQKDG1vZGVsX2RpZ2VzdBgJIAEoCRIUCgxlbnRyeV9yZWdpb24YCiABKAkSDgoGcmVnaW9uGAsgASgJEg4KBndvcmtlchgMIAEoCRIQCghhdHRlbXB0cxgNIAEoDRIxCgd0aW1pbmdzGA4gASgLMiAubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGltaW5ncxI5Cgpmcm9tX2NhY2hlGA8gASgLMiUubWVyaWRpYW4ucmVjb2duaXRpb24udjEuQ2FjaGVkQW5zd2VyEiwKBXRpbGVzGBAgAygLMh0ubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGlsZUIJCgdvdXRjb21lIi8KDVJlc2lkZW5jeVJ1bGUSDwoHcmVnaW9ucxgBIAMoCRINCgV6b25lcxgCIAMoCSKrAgoQUmVjb2duaXplUmVxdWVzdBIOCgZ0ZW5hbnQYASABKAkSOAoIcHJpb3JpdHkYAiABKA4yJi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Qcmlvcml0eUNsYXNzEg0KBW1vZGVsGAMgASgJEg8KB3BpY3R1cmUYBCABKAwSFwoPaWRlbXBvdGVuY3lfa2V5GAUgASgJEjkKCXJlc2lkZW5jeRgGIAEoCzImLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlc2lkZW5jeVJ1bGUSFgoOdmVyc2lvbl92ZWN0b3IYByABKAkSEAoIbm9fY2FjaGUYCCABKAgSLwoGdGlsaW5nGAkgASgLMh8ubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGlsaW5nImAKEVJlY29nbml6ZVJlc3BvbnNlEjMKBnJlc3VsdBgBIAEoCzIjLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlRhc2tSZXN1bHQSFgoOdmVyc2lvbl92ZWN0b3IYAiABKAkiZgoWUmVjb2duaXplU3RyZWFtUmVxdWVzdBIQCghzZXF1ZW5jZRgBIAEoBBI6CgdyZXF1ZXN0GAIgASgLMikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXplUmVxdWVzdCJ4ChdSZWNvZ25pemVTdHJlYW1SZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBBIzCgZyZXN1bHQYAiABKAsyIy5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5UYXNrUmVzdWx0EhYKDnZlcnNpb25fdmVjdG9yGAMgASgJIj4KClBpY3R1cmVSZWYSDgoGZGlnZXN0GAEgASgMEhIKCnNpemVfYnl0ZXMYAiABKA0SDAoEbmFtZRgDIAEoCSK6AgoJSm9iSGVhZGVyEg4KBnRlbmFudBgBIAEoCRI4Cghwcmlvcml0eRgCIAEoDjImLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlByaW9yaXR5Q2xhc3MSDQoFbW9kZWwYAyABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJEjkKCXJlc2lkZW5jeRgFIAEoCzImLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlc2lkZW5jeVJ1bGUSGAoQZGVhZGxpbmVfdW5peF9tcxgGIAEoBBI1CghwaWN0dXJlcxgHIAMoCzIjLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlBpY3R1cmVSZWYSLwoGdGlsaW5nGAggASgLMh8ubWVyaWRpYW4ucmVjb2duaXRpb24udjEuVGlsaW5nIh4KDFBpY3R1cmVTdGFydBIOCgZkaWdlc3QYASABKAwimwEKEFN1Ym1pdEpvYlJlcXVlc3QSNAoGaGVhZGVyGAEgASgLMiIubWVyaWRpYW4ucmVjb2duaXRpb24udjEuSm9iSGVhZGVySAASOAoHcGljdHVyZRgCIAEoCzIlLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlBpY3R1cmVTdGFydEgAEg8KBWNodW5rGAMgASgMSABCBgoEcGFydCJLChFTdWJtaXRKb2JSZXNwb25zZRIOCgZqb2JfaWQYASABKAkSEAoIYWNjZXB0ZWQYAiABKAgSFAoMaGVsZF9kaWdlc3RzGAMgAygMIrICCgNKb2ISDgoGam9iX2lkGAEgASgJEg4KBnRlbmFudBgCIAEoCRI4Cghwcmlvcml0eRgDIAEoDjImLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlByaW9yaXR5Q2xhc3MSDQoFbW9kZWwYBCABKAkSFAoMbW9kZWxfZGlnZXN0GAUgASgJEjAKBXN0YXRlGAYgASgOMiEubWVyaWRpYW4ucmVjb2duaXRpb24udjEuSm9iU3RhdGUSDQoFdGFza3MYByABKA0SEQoJc3VjY2VlZGVkGAggASgNEg4KBmZhaWxlZBgJIAEoDRIYChBhY2NlcHRlZF91bml4X21zGAogASgEEhgKEGZpbmlzaGVkX3VuaXhfbXMYCyABKAQSFAoMZW50cnlfcmVnaW9uGAwgASgJIi8KDUdldEpvYlJlcXVlc3QSDgoGdGVuYW50GAEgASgJEg4KBmpvYl9pZBgCIAEoCSI7Cg5HZXRKb2JSZXNwb25zZRIpCgNqb2IYASABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2IiMAoPTGlzdEpvYnNSZXF1ZXN0Eg4KBnRlbmFudBgBIAEoCRINCgVsaW1pdBgCIAEoDSI+ChBMaXN0Sm9ic1Jlc3BvbnNlEioKBGpvYnMYASADKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2IiQQoPV2F0Y2hKb2JSZXF1ZXN0Eg4KBnRlbmFudBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSDgoGY3Vyc29yGAMgASgEIpABChBXYXRjaEpvYlJlc3BvbnNlEg4KBmN1cnNvchgBIAEoBBI1CgZyZXN1bHQYAiABKAsyIy5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5UYXNrUmVzdWx0SAASKwoDam9iGAMgASgLMhwubWVyaWRpYW4ucmVjb2duaXRpb24udjEuSm9iSABCCAoGdXBkYXRlIjIKEENhbmNlbEpvYlJlcXVlc3QSDgoGdGVuYW50GAEgASgJEg4KBmpvYl9pZBgCIAEoCSI+ChFDYW5jZWxKb2JSZXNwb25zZRIpCgNqb2IYASABKAsyHC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5Kb2IqewoNUHJpb3JpdHlDbGFzcxIeChpQUklPUklUWV9DTEFTU19VTlNQRUNJRklFRBAAEhcKE1BSSU9SSVRZX0NMQVNTX0hJR0gQARIZChVQUklPUklUWV9DTEFTU19OT1JNQUwQAhIWChJQUklPUklUWV9DTEFTU19MT1cQAyptCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIVChFKT0JfU1RBVEVfUlVOTklORxABEhYKEkpPQl9TVEFURV9GSU5JU0hFRBACEhcKE0pPQl9TVEFURV9DQU5DRUxMRUQQAzLbBQoSUmVjb2duaXRpb25TZXJ2aWNlEmIKCVJlY29nbml6ZRIpLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlJlY29nbml6ZVJlcXVlc3QaKi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZWNvZ25pemVSZXNwb25zZRJ4Cg9SZWNvZ25pemVTdHJlYW0SLy5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5SZWNvZ25pemVTdHJlYW1SZXF1ZXN0GjAubWVyaWRpYW4ucmVjb2duaXRpb24udjEuUmVjb2duaXplU3RyZWFtUmVzcG9uc2UoATABEmQKCVN1Ym1pdEpvYhIpLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLlN1Ym1pdEpvYlJlcXVlc3QaKi5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5TdWJtaXRKb2JSZXNwb25zZSgBElkKBkdldEpvYhImLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkdldEpvYlJlcXVlc3QaJy5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5HZXRKb2JSZXNwb25zZRJfCghMaXN0Sm9icxIoLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkxpc3RKb2JzUmVxdWVzdBopLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkxpc3RKb2JzUmVzcG9uc2USYQoIV2F0Y2hKb2ISKC5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5XYXRjaEpvYlJlcXVlc3QaKS5tZXJpZGlhbi5yZWNvZ25pdGlvbi52MS5XYXRjaEpvYlJlc3BvbnNlMAESYgoJQ2FuY2VsSm9iEikubWVyaWRpYW4ucmVjb2duaXRpb24udjEuQ2FuY2VsSm9iUmVxdWVzdBoqLm1lcmlkaWFuLnJlY29nbml0aW9uLnYxLkNhbmNlbEpvYlJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * Corners as fractions of the upright picture: 0,0 is top left, 1,1 bottom right.
@@ -270,6 +270,117 @@ export const CachedAnswerSchema: GenMessage<CachedAnswer> = /*@__PURE__*/
   messageDesc(file_meridian_recognition_v1_recognition, 6);
 
 /**
+ * Recognise a large picture in overlapping tiles, each a task of its own that may run in any region, and the whole picture
+ * beside them; the objects come out once each, also those that tile borders cut (docs/tiling.md). Only for models that give
+ * boxes. A picture that the model sees in full anyway is not cut.
+ *
+ * @generated from message meridian.recognition.v1.Tiling
+ */
+export type Tiling = Message<"meridian.recognition.v1.Tiling"> & {
+  /**
+   * Tiles beside the whole picture, at most; 2 … 64. They are as large as the model's input, or larger where more than that
+   * would be needed to cover the picture.
+   *
+   * @generated from field: uint32 max_tiles = 1;
+   */
+  maxTiles: number;
+
+  /**
+   * Of a tile's side that neighbours share at least, in percent; 1 … 50, 0 means 20.
+   *
+   * @generated from field: uint32 overlap_percent = 2;
+   */
+  overlapPercent: number;
+
+  /**
+   * Tiles may be sent as JPEG, which is several times smaller and changes pixels a little. Otherwise they lose nothing but
+   * what lies beyond the model's input.
+   *
+   * @generated from field: bool lossy = 3;
+   */
+  lossy: boolean;
+};
+
+/**
+ * Describes the message meridian.recognition.v1.Tiling.
+ * Use `create(TilingSchema)` to create a new message.
+ */
+export const TilingSchema: GenMessage<Tiling> = /*@__PURE__*/
+  messageDesc(file_meridian_recognition_v1_recognition, 7);
+
+/**
+ * A task of a tiled picture.
+ *
+ * @generated from message meridian.recognition.v1.Tile
+ */
+export type Tile = Message<"meridian.recognition.v1.Tile"> & {
+  /**
+   * @generated from field: string task_id = 1;
+   */
+  taskId: string;
+
+  /**
+   * In pixels of the upright picture. The whole picture is among the tiles, as the last.
+   *
+   * @generated from field: uint32 left = 2;
+   */
+  left: number;
+
+  /**
+   * @generated from field: uint32 top = 3;
+   */
+  top: number;
+
+  /**
+   * @generated from field: uint32 width = 4;
+   */
+  width: number;
+
+  /**
+   * @generated from field: uint32 height = 5;
+   */
+  height: number;
+
+  /**
+   * Who ran it, and in how many placements.
+   *
+   * @generated from field: string region = 6;
+   */
+  region: string;
+
+  /**
+   * @generated from field: string worker = 7;
+   */
+  worker: string;
+
+  /**
+   * @generated from field: uint32 attempts = 8;
+   */
+  attempts: number;
+
+  /**
+   * What the model found in it, before the merging.
+   *
+   * @generated from field: uint32 objects = 9;
+   */
+  objects: number;
+
+  /**
+   * Bytes that were sent to the worker.
+   *
+   * @generated from field: uint32 bytes = 10;
+   */
+  bytes: number;
+};
+
+/**
+ * Describes the message meridian.recognition.v1.Tile.
+ * Use `create(TileSchema)` to create a new message.
+ */
+export const TileSchema: GenMessage<Tile> = /*@__PURE__*/
+  messageDesc(file_meridian_recognition_v1_recognition, 8);
+
+/**
  * @generated from message meridian.recognition.v1.TaskResult
  */
 export type TaskResult = Message<"meridian.recognition.v1.TaskResult"> & {
@@ -366,6 +477,14 @@ export type TaskResult = Message<"meridian.recognition.v1.TaskResult"> & {
    * @generated from field: meridian.recognition.v1.CachedAnswer from_cache = 15;
    */
   fromCache?: CachedAnswer | undefined;
+
+  /**
+   * The tasks whose results were merged, when tiling was asked for; region, worker and timings above are those of the whole
+   * picture's task, and total_ms ends when all were there.
+   *
+   * @generated from field: repeated meridian.recognition.v1.Tile tiles = 16;
+   */
+  tiles: Tile[];
 };
 
 /**
@@ -373,7 +492,7 @@ export type TaskResult = Message<"meridian.recognition.v1.TaskResult"> & {
  * Use `create(TaskResultSchema)` to create a new message.
  */
 export const TaskResultSchema: GenMessage<TaskResult> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 7);
+  messageDesc(file_meridian_recognition_v1_recognition, 9);
 
 /**
  * The same as `only` of the metadata `meridian-residency`, and holds beside it. Empty: says nothing. The region that is called
@@ -402,7 +521,7 @@ export type ResidencyRule = Message<"meridian.recognition.v1.ResidencyRule"> & {
  * Use `create(ResidencyRuleSchema)` to create a new message.
  */
 export const ResidencyRuleSchema: GenMessage<ResidencyRule> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 8);
+  messageDesc(file_meridian_recognition_v1_recognition, 10);
 
 /**
  * @generated from message meridian.recognition.v1.RecognizeRequest
@@ -457,6 +576,13 @@ export type RecognizeRequest = Message<"meridian.recognition.v1.RecognizeRequest
    * @generated from field: bool no_cache = 8;
    */
   noCache: boolean;
+
+  /**
+   * Absent: the picture is one task.
+   *
+   * @generated from field: meridian.recognition.v1.Tiling tiling = 9;
+   */
+  tiling?: Tiling | undefined;
 };
 
 /**
@@ -464,7 +590,7 @@ export type RecognizeRequest = Message<"meridian.recognition.v1.RecognizeRequest
  * Use `create(RecognizeRequestSchema)` to create a new message.
  */
 export const RecognizeRequestSchema: GenMessage<RecognizeRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 9);
+  messageDesc(file_meridian_recognition_v1_recognition, 11);
 
 /**
  * @generated from message meridian.recognition.v1.RecognizeResponse
@@ -488,7 +614,7 @@ export type RecognizeResponse = Message<"meridian.recognition.v1.RecognizeRespon
  * Use `create(RecognizeResponseSchema)` to create a new message.
  */
 export const RecognizeResponseSchema: GenMessage<RecognizeResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 10);
+  messageDesc(file_meridian_recognition_v1_recognition, 12);
 
 /**
  * @generated from message meridian.recognition.v1.RecognizeStreamRequest
@@ -512,7 +638,7 @@ export type RecognizeStreamRequest = Message<"meridian.recognition.v1.RecognizeS
  * Use `create(RecognizeStreamRequestSchema)` to create a new message.
  */
 export const RecognizeStreamRequestSchema: GenMessage<RecognizeStreamRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 11);
+  messageDesc(file_meridian_recognition_v1_recognition, 13);
 
 /**
  * @generated from message meridian.recognition.v1.RecognizeStreamResponse
@@ -541,7 +667,7 @@ export type RecognizeStreamResponse = Message<"meridian.recognition.v1.Recognize
  * Use `create(RecognizeStreamResponseSchema)` to create a new message.
  */
 export const RecognizeStreamResponseSchema: GenMessage<RecognizeStreamResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 12);
+  messageDesc(file_meridian_recognition_v1_recognition, 14);
 
 /**
  * @generated from message meridian.recognition.v1.PictureRef
@@ -574,7 +700,7 @@ export type PictureRef = Message<"meridian.recognition.v1.PictureRef"> & {
  * Use `create(PictureRefSchema)` to create a new message.
  */
 export const PictureRefSchema: GenMessage<PictureRef> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 13);
+  messageDesc(file_meridian_recognition_v1_recognition, 15);
 
 /**
  * @generated from message meridian.recognition.v1.JobHeader
@@ -620,6 +746,13 @@ export type JobHeader = Message<"meridian.recognition.v1.JobHeader"> & {
    * @generated from field: repeated meridian.recognition.v1.PictureRef pictures = 7;
    */
   pictures: PictureRef[];
+
+  /**
+   * Of every picture. Each counts as `max_tiles` + 1 tasks more where tasks are limited.
+   *
+   * @generated from field: meridian.recognition.v1.Tiling tiling = 8;
+   */
+  tiling?: Tiling | undefined;
 };
 
 /**
@@ -627,7 +760,7 @@ export type JobHeader = Message<"meridian.recognition.v1.JobHeader"> & {
  * Use `create(JobHeaderSchema)` to create a new message.
  */
 export const JobHeaderSchema: GenMessage<JobHeader> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 14);
+  messageDesc(file_meridian_recognition_v1_recognition, 16);
 
 /**
  * Starts a picture; its bytes follow in chunks.
@@ -646,7 +779,7 @@ export type PictureStart = Message<"meridian.recognition.v1.PictureStart"> & {
  * Use `create(PictureStartSchema)` to create a new message.
  */
 export const PictureStartSchema: GenMessage<PictureStart> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 15);
+  messageDesc(file_meridian_recognition_v1_recognition, 17);
 
 /**
  * @generated from message meridian.recognition.v1.SubmitJobRequest
@@ -683,7 +816,7 @@ export type SubmitJobRequest = Message<"meridian.recognition.v1.SubmitJobRequest
  * Use `create(SubmitJobRequestSchema)` to create a new message.
  */
 export const SubmitJobRequestSchema: GenMessage<SubmitJobRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 16);
+  messageDesc(file_meridian_recognition_v1_recognition, 18);
 
 /**
  * @generated from message meridian.recognition.v1.SubmitJobResponse
@@ -714,7 +847,7 @@ export type SubmitJobResponse = Message<"meridian.recognition.v1.SubmitJobRespon
  * Use `create(SubmitJobResponseSchema)` to create a new message.
  */
 export const SubmitJobResponseSchema: GenMessage<SubmitJobResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 17);
+  messageDesc(file_meridian_recognition_v1_recognition, 19);
 
 /**
  * @generated from message meridian.recognition.v1.Job
@@ -786,7 +919,7 @@ export type Job = Message<"meridian.recognition.v1.Job"> & {
  * Use `create(JobSchema)` to create a new message.
  */
 export const JobSchema: GenMessage<Job> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 18);
+  messageDesc(file_meridian_recognition_v1_recognition, 20);
 
 /**
  * @generated from message meridian.recognition.v1.GetJobRequest
@@ -808,7 +941,7 @@ export type GetJobRequest = Message<"meridian.recognition.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 19);
+  messageDesc(file_meridian_recognition_v1_recognition, 21);
 
 /**
  * @generated from message meridian.recognition.v1.GetJobResponse
@@ -825,7 +958,7 @@ export type GetJobResponse = Message<"meridian.recognition.v1.GetJobResponse"> &
  * Use `create(GetJobResponseSchema)` to create a new message.
  */
 export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 20);
+  messageDesc(file_meridian_recognition_v1_recognition, 22);
 
 /**
  * @generated from message meridian.recognition.v1.ListJobsRequest
@@ -849,7 +982,7 @@ export type ListJobsRequest = Message<"meridian.recognition.v1.ListJobsRequest">
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 21);
+  messageDesc(file_meridian_recognition_v1_recognition, 23);
 
 /**
  * @generated from message meridian.recognition.v1.ListJobsResponse
@@ -866,7 +999,7 @@ export type ListJobsResponse = Message<"meridian.recognition.v1.ListJobsResponse
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 22);
+  messageDesc(file_meridian_recognition_v1_recognition, 24);
 
 /**
  * @generated from message meridian.recognition.v1.WatchJobRequest
@@ -895,7 +1028,7 @@ export type WatchJobRequest = Message<"meridian.recognition.v1.WatchJobRequest">
  * Use `create(WatchJobRequestSchema)` to create a new message.
  */
 export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 23);
+  messageDesc(file_meridian_recognition_v1_recognition, 25);
 
 /**
  * @generated from message meridian.recognition.v1.WatchJobResponse
@@ -931,7 +1064,7 @@ export type WatchJobResponse = Message<"meridian.recognition.v1.WatchJobResponse
  * Use `create(WatchJobResponseSchema)` to create a new message.
  */
 export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 24);
+  messageDesc(file_meridian_recognition_v1_recognition, 26);
 
 /**
  * @generated from message meridian.recognition.v1.CancelJobRequest
@@ -953,7 +1086,7 @@ export type CancelJobRequest = Message<"meridian.recognition.v1.CancelJobRequest
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 25);
+  messageDesc(file_meridian_recognition_v1_recognition, 27);
 
 /**
  * @generated from message meridian.recognition.v1.CancelJobResponse
@@ -970,7 +1103,7 @@ export type CancelJobResponse = Message<"meridian.recognition.v1.CancelJobRespon
  * Use `create(CancelJobResponseSchema)` to create a new message.
  */
 export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE__*/
-  messageDesc(file_meridian_recognition_v1_recognition, 26);
+  messageDesc(file_meridian_recognition_v1_recognition, 28);
 
 /**
  * Weighted, never starving: see docs/limits.md for the weights.
