@@ -24,6 +24,11 @@ export const REGIONS = ['beijing', 'shanghai'] as const;
 export type RegionName = (typeof REGIONS)[number];
 export const MODEL = { name: 'centernet-320', digest: 'sha256:model' };
 export const NEXT = { name: 'centernet-512', digest: 'sha256:next' };
+/** What the first model's manifest says of its input: it can be used with tiling, the other one cannot. */
+const DETECTOR = {
+  decoder: { kind: 'rows' },
+  parts: { model: { input: { width: 64, height: 64, fit: 'letterbox' } } },
+};
 const ACTOR = actorId('beijing', 0x1234n);
 export const VECTOR = VersionVector.of([[ACTOR, 7]]);
 /** The record of tenant `known`, without a rule; and others that tests write. */
@@ -225,7 +230,7 @@ function registry({ aliases, removed, tenants }: Pick<SchedulerWorld, 'aliases' 
   const isRemoved = (key: string) => [...removed].some((region) => memberKey(region) === key);
   const models = [MODEL, NEXT].map((model, i) => ({
     ...model,
-    manifest: { expectedServiceMs: 30 },
+    manifest: { expectedServiceMs: 30, ...(model === MODEL && DETECTOR) },
     dot: { actor: ACTOR, counter: 7 - i },
   }));
   const ready: ReadonlySet<string> = new Set(REGIONS);

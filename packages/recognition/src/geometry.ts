@@ -14,8 +14,13 @@ export interface Size {
   readonly height: number;
 }
 
+/** What of a model's input decides how a picture is fitted into it. */
+export interface InputFrame extends Size, Pick<InputSpec, 'fit'> {
+  readonly shorterSide?: number | undefined;
+}
+
 /** The size to which a picture is resized and where it is put, for each way to fit. Whole pixels. */
-export function placementOf(picture: Size, input: InputSpec): Placement {
+export function placementOf(picture: Size, input: InputFrame): Placement {
   if (input.fit === 'stretch') return { left: 0, top: 0, width: input.width, height: input.height };
   if (input.fit === 'letterbox') {
     const scale = Math.min(input.width / picture.width, input.height / picture.height);

@@ -70,6 +70,12 @@ export class PictureDecoder {
     return withHeader(bytes, decode(shrunk, 'RGB'));
   }
 
+  /** The whole picture in RGB, inside of the size or stretched to it, as `fit` does it with a model's input. */
+  async scaled(bytes: Uint8Array, { width, height }: Size, fit: 'inside' | 'fill'): Promise<Pixels> {
+    requireAcceptable(bytes);
+    return decode(this.pipeline(bytes).resize(width, height, { fit }), 'RGB');
+  }
+
   /** Which part to take depends on the size, so here the header comes first. */
   private async crop(bytes: Uint8Array, input: InputSpec): Promise<FittedPixels> {
     const picture = await readHeader(bytes);

@@ -8,6 +8,7 @@ import { attributeNames, type Component, type ServiceContext } from '@meridian/r
 import { linkOf, peersOf, type Topology } from '@meridian/topology';
 import { ResultCache } from './cache/result-cache.ts';
 import type { SchedulerConfig } from './config.ts';
+import { Cutter } from './cutting/cutter.ts';
 import { CachedAnswers } from './inbound/cached-answers.ts';
 import { Collector } from './inbound/collector.ts';
 import { Door } from './inbound/door.ts';
@@ -48,6 +49,8 @@ import { RollEvidence } from './rolls/roll-evidence.ts';
 import { Spool } from './spool/spool.ts';
 import { Dispatcher } from './tasks/dispatcher.ts';
 import { TASK_LIMITS } from './tasks/transition.ts';
+import { TiledJobs } from './tiling/tiled-jobs.ts';
+import { TiledPictures } from './tiling/tiled-pictures.ts';
 
 export type Context = Omit<ServiceContext<SchedulerConfig>, 'config'> & { readonly config: SchedulerConfig };
 
@@ -88,9 +91,9 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   const mayKeep = (tenant: string) => residency.rulingOf(tenant, NOTHING_ASKED).territory.allowed.has(region);
   const cached = new CachedAnswers({ cache: parts.cache, metrics: parts.metrics, tracer, clock, mayKeep });
   const recognizer = new Recognizer({
-    ...{ ...common, owner: { region, replica: name }, calls, tracer, dispatcher, cached },
+    ...{ ...common, owner: { region, replica: name }, calls, tracer, dispatcher, cached, tiled: parts.tiled },
   });
-  const openTasks = () => owner.dispatcher.openTasks;
+  const openTasks = () => owner.dispatcher.openTasks + parts.tiledJobs.openTasks;
   const rejected = (what: string) => parts.metrics.rejectedReports.add(1, { [attributeNames.reason]: what });
   const door = new Door({
     ...{ server, calls, streams, residency, listen: config.grpcListen },
@@ -139,7 +142,20 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   });
   const queues = new ClaimQueues({ bus, clock, logger, file: join(config.stateDirectory, 'broker-life') });
   return {
-    components: [archive, queues, owner, probe, ...reporters, demand, retention, parts.evidence, cached, door],
+    components: [
+      archive,
+      queues,
+      parts.cutter,
+      owner,
+      parts.tiledJobs,
+      probe,
+      ...reporters,
+      demand,
+      retention,
+      parts.evidence,
+      cached,
+      door,
+    ],
     door,
     owner,
   };
@@ -172,19 +188,26 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   });
   const dispatcher = () => owner.dispatcher;
   const calls = new Calls({ callsMax: config.callsMax, bytesMax: config.callsBytesMax });
+  const cutter = new Cutter({ clock, logger });
+  const tiled = new TiledPictures({ cutter, calls, tracer, clock, dispatcher });
   const streams = new WorkerStreams({
     ...{ clock, logger },
     started: (ref) => dispatcher().streamStarted(ref),
     ended: (ref) => dispatcher().streamEnded(ref, clock.nowMs()),
   });
-  const cancelTasks = (jobId: string) => dispatcher().cancelWork(jobId, clock.nowMs());
+  const cancelTasks = (jobId: string) => {
+    dispatcher().cancelWork(jobId, clock.nowMs());
+    tiledJobs.cancel(jobId);
+  };
   const endings = new JobEndings({ ...basics, store, events, news, retentionMs, cancelTasks });
   const stored = (taskId: string) => dispatcher().stored(taskId, clock.nowMs());
   const jobs = new JobKeeper({ owner: name, index, store, spool, endings, news, clock, logger, stored });
+  const tiledJobs: TiledJobs = new TiledJobs({ pictures: tiled, jobs, models: replica, clock, logger });
   const intake = new JobIntake({
     ...{ ...basics, index, store, spool, events, retentionMs },
     modelByDigest: (digest) => replica.modelByDigest(digest),
     add: (tasks) => dispatcher().add(tasks),
+    addTiled: (tasks, wish) => tiledJobs.add(tasks, wish),
   });
   const claims = new ClaimPublisher({ bus, owner: name, logger, timeoutMs: config.claimTimeoutMs });
   const evidence = new RollEvidence({ ...name, models: replica, client: rolls, clock, logger });
@@ -201,9 +224,9 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   });
   const retention = new JobRetention({
     ...{ index, store, spool, clock, logger, streamBudgetBytes: config.jobsBudgetBytes },
-    openTasks: () => dispatcher().openTasks,
+    openTasks: () => dispatcher().openTasks + tiledJobs.openTasks,
   });
-  const ends = { endings, evidence, retention, meter, bandwidths, residency };
+  const ends = { endings, evidence, retention, meter, bandwidths, residency, cutter, tiled, tiledJobs };
   return { regions, metrics, cache, tracer, index, store, spool, calls, streams, intake, effects, owner, ...ends };
 }
 

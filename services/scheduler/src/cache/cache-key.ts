@@ -1,4 +1,4 @@
-/** What an answer depends on beside the picture and the version of the model: today's calls have none. */
+/** What an answer depends on beside the picture and the version of the model: tiling, where it is asked for. */
 export type Parameters = Readonly<Record<string, string | number | boolean>>;
 
 export interface CacheQuestion {

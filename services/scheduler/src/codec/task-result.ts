@@ -33,6 +33,7 @@ export function taskResult(task: Task, ending: Ending, entryRegion: string): Mes
     worker: ending.worker,
     attempts: Math.max(1, task.placements),
     timings: ending.times,
+    tiles: [...(ending.tiles ?? [])],
   };
 }
 

@@ -35,7 +35,7 @@ function aCall(cacheUse: CachedCall['cacheUse'] = 'full'): CachedCall {
   const picture = { taskId, index: 0, pictureName: '', pictureDigest: new Uint8Array(32), pictureBytes: 9 };
   const work = aWork({ key: taskId, jobId: '', acceptedMs: clock.nowMs(), deadlineMs: clock.nowMs() + 1000 });
   const common = { deadlineMs: work.deadlineMs, signal: undefined, traceContext: ROOT_CONTEXT };
-  return { ...common, task: newTask(work, picture), cacheUse, seen: VersionVector.EMPTY };
+  return { ...common, task: newTask(work, picture), parameters: {}, cacheUse, seen: VersionVector.EMPTY };
 }
 
 const good = () => Promise.resolve({ worker: 'w1' });
@@ -61,6 +61,15 @@ describe('calls', () => {
     landing.resolve({ worker: 'w2' });
     expect(await Promise.all(both)).toMatchObject([{ worker: 'w2' }, { worker: 'w2', fromCache: {} }]);
     expect(counted.sort()).toEqual(['miss', 'shared']);
+  });
+
+  test('get an answer of the same parameters only', async () => {
+    const tiled = { tilesMax: 9, overlapPercent: 20, lossy: false };
+    await answers.answer({ ...aCall(), parameters: tiled }, good);
+    await answers.answer(aCall(), good);
+    await answers.answer({ ...aCall(), parameters: { ...tiled, tilesMax: 4 } }, good);
+    await answers.answer({ ...aCall(), parameters: { ...tiled } }, good);
+    expect(counted).toEqual(['miss', 'miss', 'miss', 'hit']);
   });
 
   test('that wait go at their own deadline', async () => {

@@ -3,7 +3,7 @@ import type { VersionVector } from '@meridian/causality';
 import { CachedAnswerSchema, TaskResultSchema, TimingsSchema } from '@meridian/contracts/recognition';
 import { attributeNames, type Clock, type Component, type Timer } from '@meridian/runtime';
 import type { Context } from '@opentelemetry/api';
-import { cacheKey } from '../cache/cache-key.ts';
+import { cacheKey, type Parameters } from '../cache/cache-key.ts';
 import { Flights } from '../cache/flights.ts';
 import type { CachedResult, ResultCache } from '../cache/result-cache.ts';
 import type { Answer } from '../codec/task-result.ts';
@@ -28,6 +28,8 @@ export type CacheUse = 'none' | 'store' | 'full';
 /** What is asked; `task` is what would be run. */
 export interface CachedCall extends Patience {
   readonly task: Task;
+  /** What beside picture and model the answer depends on. */
+  readonly parameters: Parameters;
   readonly traceContext: Context;
   readonly cacheUse: CacheUse;
   /** What was seen of the shared state when the model of the task was chosen. */
@@ -83,7 +85,7 @@ export class CachedAnswers implements Component {
       this.#count('bypassed');
       return compute();
     }
-    const key = keyOf(call.task);
+    const key = keyOf(call);
     const run = () => this.#computed(cache, key, call, compute);
     if (call.cacheUse === 'store') {
       this.#count('bypassed');
@@ -148,6 +150,7 @@ export class CachedAnswers implements Component {
   }
 }
 
-function keyOf({ work, pictureDigest }: Task): string {
-  return cacheKey({ tenant: work.tenant, pictureDigest, modelDigest: work.modelDigest, parameters: {} });
+function keyOf({ task, parameters }: CachedCall): string {
+  const { work, pictureDigest } = task;
+  return cacheKey({ tenant: work.tenant, pictureDigest, modelDigest: work.modelDigest, parameters });
 }

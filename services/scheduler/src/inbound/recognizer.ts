@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { VersionVector } from '@meridian/causality';
 import type { RecognizeRequest } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
+import type { CutOrder } from '@meridian/recognition/picture-cutter';
 import type { Territory } from '@meridian/residency';
 import type { CallContext } from '@meridian/rpc';
 import type { Clock } from '@meridian/runtime';
@@ -14,7 +15,9 @@ import type { Calls } from '../owner/calls.ts';
 import { expectedServiceMs } from '../owner/job-work.ts';
 import type { Residency, Ruling } from '../placement/residency.ts';
 import type { Dispatcher } from '../tasks/dispatcher.ts';
-import { newTask, newWork, type Task } from '../tasks/task.ts';
+import { type Ending, newTask, newWork, type Task } from '../tasks/task.ts';
+import type { TiledPictures } from '../tiling/tiled-pictures.ts';
+import { cutOrderFor, type TilingWish, tilingWish } from '../tiling/tiling-wish.ts';
 import type { CachedAnswers, CacheUse } from './cached-answers.ts';
 import { causesOf } from './call-cause.ts';
 import { callRules } from './call-rules.ts';
@@ -32,17 +35,27 @@ export interface RecognizerOptions {
   readonly vector: () => VersionVector;
   readonly dispatcher: () => Dispatcher;
   readonly cached: CachedAnswers;
+  readonly tiled: Pick<TiledPictures, 'run'>;
 }
 
 /** A call that was checked: its task, should one be needed. */
 interface Call {
   readonly task: Task;
+  /** How the picture is cut; undefined when it is one task. */
+  readonly cut: CutOrder | undefined;
+  readonly tiling: TilingWish | undefined;
   readonly picture: Uint8Array;
   readonly traceContext: CallContext['traceContext'];
   readonly deadlineMs: number;
   readonly cacheUse: CacheUse;
   /** What was seen of the shared state when the model was chosen. */
   readonly seen: VersionVector;
+}
+
+/** The task as it was last, and how it ended. */
+interface Ended {
+  readonly task: Task;
+  readonly ending: Ending;
 }
 
 /** A call whose caller named no deadline. */
@@ -97,7 +110,7 @@ export class Recognizer {
     };
     const answer = this.#answers.once(
       `${call.task.work.tenant}\n${request.idempotencyKey}`,
-      fingerprint(request.model, call.task),
+      fingerprint(request.model, call),
       clock.nowMs(),
       run,
     );
@@ -114,6 +127,8 @@ export class Recognizer {
     if (priority === undefined)
       throw new Failure('INVALID_ARGUMENT', 'priority: not a priority class', { reason: 'PRIORITY_INVALID' });
     const model = modelOf(models, request.model, owner.region);
+    const tiling = tilingWish(request.tiling);
+    const cut = tiling && cutOrderFor(tiling, model.name, model.manifest);
     const seen = this.#o.vector();
     const nowMs = clock.nowMs();
     const deadlineMs = context.deadlineMs ?? nowMs + DEADLINE_MS;
@@ -137,7 +152,8 @@ export class Recognizer {
     const picture = { taskId, index: 0, pictureName: '', pictureDigest, pictureBytes: request.picture.length };
     const cacheUse = this.#cacheUse(request, ruling);
     const { traceContext } = context;
-    return { task: newTask(work, picture), picture: request.picture, traceContext, deadlineMs, cacheUse, seen };
+    const task = newTask(work, picture);
+    return { task, cut, tiling, picture: request.picture, traceContext, deadlineMs, cacheUse, seen };
   }
 
   /** Answers are kept where they may be only. While a roll of the alias is under way its gate judges the model by tasks, which an answer from memory is not. */
@@ -147,25 +163,40 @@ export class Recognizer {
   }
 
   #run(call: Call, signal: AbortSignal | undefined): Promise<Answer> {
-    return this.#o.cached.answer({ ...call, signal }, () => this.#compute(call, signal));
+    const parameters = call.tiling === undefined ? {} : { ...call.tiling };
+    return this.#o.cached.answer({ ...call, parameters, signal }, () => this.#compute(call, signal));
   }
 
-  async #compute({ task, picture, traceContext }: Call, signal: AbortSignal | undefined): Promise<Answer> {
-    const { models, calls, tracer, clock, dispatcher, owner, residency } = this.#o;
+  async #compute(call: Call, signal: AbortSignal | undefined): Promise<Answer> {
+    const { models, tracer, owner, dispatcher, residency } = this.#o;
+    const { task, traceContext } = call;
     const { taskId, work } = task;
     const { territory } = residency.rulingOf(work.tenant, work.asked);
     requireReady(models, { name: work.model, digest: work.modelDigest }, territory);
     if (territory.isRestricted && !dispatcher().hasPlaceFor(work)) throw noPlace(territory);
     if (signal?.aborted) throw Failure.from(signal.reason);
-    const cancel = () => dispatcher().cancel(taskId, clock.nowMs());
-    signal?.addEventListener('abort', cancel, { once: true });
     tracer.beginCall(taskId, traceContext);
-    const ended = calls.open(taskId, picture);
-    dispatcher().add([task]);
-    const { task: last, ending } = await ended;
-    signal?.removeEventListener('abort', cancel);
+    const { task: last, ending } = await (call.cut === undefined
+      ? this.#whole(call, signal)
+      : this.#tiled(call, call.cut, signal));
     if (ending.outcome.kind === 'failure') throw callFailure(ending.outcome.failure, taskId);
     return taskResult(last, ending, owner.region);
+  }
+
+  async #whole({ task, picture }: Call, signal: AbortSignal | undefined): Promise<Ended> {
+    const { calls, clock, dispatcher } = this.#o;
+    const { taskId } = task;
+    const cancel = () => dispatcher().cancel(taskId, clock.nowMs());
+    signal?.addEventListener('abort', cancel, { once: true });
+    const ended = calls.open(taskId, picture);
+    dispatcher().add([task]);
+    const last = await ended;
+    signal?.removeEventListener('abort', cancel);
+    return last;
+  }
+
+  async #tiled({ task, picture }: Call, cut: CutOrder, signal = new AbortController().signal): Promise<Ended> {
+    return { task, ending: await this.#o.tiled.run(task, picture, cut, signal) };
   }
 }
 
@@ -179,6 +210,8 @@ function noPlace({ allowed }: Territory): Failure {
  * What a repeated call must agree in. The model as it was asked for, not the version that it stands for now: between two
  * tries of one call an alias may move, or a model be replaced.
  */
-function fingerprint(model: string, { work, pictureDigest }: Task): string {
-  return `${work.priority} ${JSON.stringify(model)} ${work.asked.text} ${Buffer.from(pictureDigest).toString('base64')}`;
+function fingerprint(model: string, { task, tiling }: Call): string {
+  const { work, pictureDigest } = task;
+  const tiles = tiling === undefined ? '' : JSON.stringify(tiling);
+  return `${work.priority} ${JSON.stringify(model)} ${work.asked.text} ${Buffer.from(pictureDigest).toString('base64')}${tiles}`;
 }

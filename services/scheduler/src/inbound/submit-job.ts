@@ -11,6 +11,7 @@ import type { JobIntake, Submission } from '../owner/job-intake.ts';
 import type { JobRetention } from '../owner/job-retention.ts';
 import type { Residency } from '../placement/residency.ts';
 import type { Spool } from '../spool/spool.ts';
+import { cutOrderFor, tasksOfPicture, tilingWish } from '../tiling/tiling-wish.ts';
 import { Admission, type SubmitLimits } from './admission.ts';
 import { causesOf } from './call-cause.ts';
 import { callRules } from './call-rules.ts';
@@ -71,7 +72,8 @@ export class SubmitJobHandler {
     const known = this.#o.intake.known(submission.jobId, submission.headerDigest);
     if (known !== undefined) return accepted(submission.jobId);
     const { header } = submission;
-    const leave = await this.#admission.enter({ tasks: header.pictures.length, headerBytes: headerBytes(header) });
+    const tasks = header.pictures.length * tasksOfPicture(tilingWish(header.tiling));
+    const leave = await this.#admission.enter({ tasks, headerBytes: headerBytes(header) });
     try {
       return await this.#upload(submission, parts);
     } finally {
@@ -85,6 +87,8 @@ export class SubmitJobHandler {
     const { tenant, asked, rule } = callRules(context, header);
     const ruling = residency.requireHere(tenant, asked);
     const model = modelOf(models, header.model, region);
+    const wish = tilingWish(header.tiling);
+    if (wish !== undefined) cutOrderFor(wish, model.name, model.manifest);
     const jobId = jobIdOf(region, tenant, header.idempotencyKey);
     const digest = headerDigest(header, rule);
     const known = this.#o.index.find(jobId) !== undefined;

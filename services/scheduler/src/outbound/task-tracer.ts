@@ -39,7 +39,7 @@ export class TaskTracer {
 
   /** @returns the context that goes with the claim. */
   beginAttempt(task: Task, attempt: Attempt): Context {
-    const context = this.#contextOf(task);
+    const context = this.contextOf(task);
     const previous = this.#last.get(task.taskId);
     const links: Link[] = previous === undefined ? [] : [{ context: previous }];
     const attributes = {
@@ -69,7 +69,7 @@ export class TaskTracer {
   }
 
   endTask(task: Task, ending: Ending, nowMs: number): void {
-    const context = this.#contextOf(task);
+    const context = this.contextOf(task);
     this.#calls.delete(task.taskId);
     this.#last.delete(task.taskId);
     const { queueMs, transferMs, decodeMs, inferenceMs, returnMs } = ending.times;
@@ -103,7 +103,8 @@ export class TaskTracer {
     this.#tracer.startSpan('task', { startTime: task.work.acceptedMs, attributes }, context).end(nowMs);
   }
 
-  #contextOf(task: Task): Context {
+  /** The trace that the task's spans belong to. */
+  contextOf(task: Task): Context {
     const context = this.#calls.get(task.taskId);
     if (context !== undefined) return context;
     const hash = createHash('sha256').update(task.taskId).digest('hex');

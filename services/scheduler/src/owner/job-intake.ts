@@ -15,6 +15,7 @@ import type { EventPublisher } from '../outbound/event-publisher.ts';
 import type { JobStore } from '../outbound/job-store.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Cause, Task } from '../tasks/task.ts';
+import { type TilingWish, tilingWish } from '../tiling/tiling-wish.ts';
 import { digestNames, expectedServiceMs, openTasksOf, workOf } from './job-work.ts';
 
 export interface JobIntakeOptions {
@@ -28,6 +29,7 @@ export interface JobIntakeOptions {
   readonly retentionMs: number;
   readonly modelByDigest: (digest: string) => ModelEntry | undefined;
   readonly add: (tasks: Iterable<Task>) => void;
+  readonly addTiled: (tasks: Iterable<Task>, wish: TilingWish) => void;
 }
 
 /** A checked submission whose pictures are all in the spool. */
@@ -81,14 +83,17 @@ export class JobIntake {
 
   /** A job with open tasks that is in the stream: after it was created, or found at start. */
   run(job: Job, header: JobHeader): void {
-    const { index, spool, add, modelByDigest } = this.#o;
+    const { index, spool, add, addTiled, modelByDigest } = this.#o;
     index.add(job);
     const model = modelByDigest(job.facts.modelDigest);
     const work = workOf(job, expectedServiceMs(model?.manifest));
     const names = header.pictures.map(({ name }) => name);
     spool.retain(digestNames(job.pictures));
     this.#announce(job);
-    add(openTasksOf(job, work, names));
+    const wish = tilingWish(header.tiling);
+    const tasks = openTasksOf(job, work, names);
+    if (wish === undefined) add(tasks);
+    else addTiled(tasks, wish);
   }
 
   async #accept(submission: Submission): Promise<Job> {

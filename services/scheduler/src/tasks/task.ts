@@ -118,6 +118,22 @@ export interface TaskTimes {
   readonly totalMs: number;
 }
 
+/** A task whose result became part of another one's. */
+export interface TileFacts {
+  readonly taskId: string;
+  /** Pixels of the upright picture. */
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+  readonly region: string;
+  readonly worker: string;
+  readonly attempts: number;
+  readonly objects: number;
+  /** Of the piece, as it was sent. */
+  readonly bytes: number;
+}
+
 /** The one terminal state of a task. */
 export interface Ending {
   readonly how: 'committed' | 'failed' | 'expired' | 'cancelled';
@@ -129,6 +145,8 @@ export interface Ending {
   /** Id of the claim's event, as the worker gave it back. */
   readonly cause?: string;
   readonly times: TaskTimes;
+  /** Of a tiled picture. */
+  readonly tiles?: readonly TileFacts[];
 }
 
 /** A worker that waits to hear that it may acknowledge the claim's message. */

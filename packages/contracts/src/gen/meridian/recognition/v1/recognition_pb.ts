@@ -479,8 +479,8 @@ export type TaskResult = Message<"meridian.recognition.v1.TaskResult"> & {
   fromCache?: CachedAnswer | undefined;
 
   /**
-   * The tasks whose results were merged, when tiling was asked for; region, worker and timings above are those of the whole
-   * picture's task, and total_ms ends when all were there.
+   * The tasks whose results were merged, when tiling was asked for. Region and worker above are those of the whole picture's
+   * task; the timings are those of the tile that came last, with its cutting in queue_ms.
    *
    * @generated from field: repeated meridian.recognition.v1.Tile tiles = 16;
    */
