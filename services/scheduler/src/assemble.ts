@@ -273,7 +273,10 @@ function createDispatcher(
     announceGraceMs: ANNOUNCE_GRACE_MS,
     isRemoved: (region) => membership.isRemoved(region),
     readyRegions: (digest) => models.readyRegions(digest),
-    accepted: (task) => meter.accepted(task),
+    accepted: (task) => {
+      const { allowed, isRestricted } = residency.rulingOf(task.work.tenant, task.work.asked).territory;
+      meter.accepted(task, isRestricted ? allowed : undefined);
+    },
     residency,
   });
 }

@@ -1,4 +1,4 @@
-import type { PlanProblem, PlanRegion, PlanSource, Way } from '@meridian/placement';
+import { type PlanProblem, type PlanRegion, type PlanSource, STEERED_PART, type Way } from '@meridian/placement';
 import type { DemandFacts, LinkFacts, LoadFacts, SourceFacts } from '../reports/facts.ts';
 import type { RegionReports } from '../reports/report-desk.ts';
 import { type ServiceModel, serviceModel } from './service-model.ts';
@@ -51,6 +51,7 @@ export function planInputs(reports: readonly RegionReports[], own: string): Plan
     sources: kept.map(({ source }) => source),
     way: (origin: string, region: string) => wayOf(links, origin, region),
     variation: VARIATION,
+    waitPart: STEERED_PART,
   };
   return { problem, demands: kept, links, service, leftOut: out, unlistedPerSecond: unlisted + rest };
 }

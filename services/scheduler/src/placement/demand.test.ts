@@ -12,7 +12,7 @@ const task = (taskId: string, work: Parameters<typeof aWork>[0] = {}, pictureByt
 /** `perSecond` tasks in each of so many seconds, with a tick at the end of each. */
 function offer(meter: DemandMeter, fromS: number, seconds: number, perSecond: number): void {
   for (let second = fromS; second < fromS + seconds; second++) {
-    for (let n = 0; n < perSecond; n++) meter.accepted(task(`${second}.${n}`));
+    for (let n = 0; n < perSecond; n++) meter.accepted(task(`${second}.${n}`), undefined);
     meter.tick((second + 1) * 1_000);
   }
 }
@@ -45,10 +45,11 @@ describe('demand of a scheduler', () => {
   test('models, classes and rules are told apart, with means of their pictures', () => {
     const meter = new DemandMeter();
     meter.tick(0);
-    meter.accepted(task('a', {}, 1_000));
-    meter.accepted(task('b', {}, 3_000));
-    meter.accepted(task('c', { priority: 'high' }));
-    meter.accepted(task('d', { allowedRegions: new Set(['shanghai', 'beijing']) }));
+    meter.accepted(task('a', {}, 1_000), undefined);
+    meter.accepted(task('b', {}, 3_000), undefined);
+    meter.accepted(task('c', { priority: 'high' }), undefined);
+    meter.accepted(task('d'), new Set(['shanghai', 'beijing']));
+    meter.accepted(task('e', { tenant: 'other' }), new Set(['beijing', 'shanghai']));
     meter.tick(1_000);
     const [both, high, ruled] = meter.sources;
     expect(both).toMatchObject({ priority: 'normal', allowed: undefined, tasksPerSecond: 2, pictureBytes: 2_000 });
@@ -61,9 +62,8 @@ describe('demand of a scheduler', () => {
     const meter = new DemandMeter();
     meter.tick(0);
     for (let n = 0; n < 300; n++)
-      meter.accepted(task(`m${n}`, { modelDigest: `sha256:${n}`, expectedServiceMs: n < 96 ? 10 : 40 }));
-    for (let n = 0; n < 50; n++)
-      meter.accepted(task(`r${n}`, { modelDigest: 'sha256:new', allowedRegions: new Set([`region-${n}`]) }));
+      meter.accepted(task(`m${n}`, { modelDigest: `sha256:${n}`, expectedServiceMs: n < 96 ? 10 : 40 }), undefined);
+    for (let n = 0; n < 50; n++) meter.accepted(task(`r${n}`, { modelDigest: 'sha256:new' }), new Set([`region-${n}`]));
     meter.tick(1_000);
     const { sources } = meter;
     expect(sources).toHaveLength(128);

@@ -51,9 +51,12 @@ export class DemandMeter {
   #unlisted = 0;
   #unlistedPerSecond = 0;
   #tickedMs: number | undefined;
+  /** Works with the same rule share its set of regions. */
+  readonly #namesOf = new WeakMap<ReadonlySet<string>, string>();
 
-  accepted({ work, pictureBytes }: Task): void {
-    const sums = this.#sumsOf(work);
+  /** @param allowed regions that the rules of tenant and call leave; undefined: all */
+  accepted({ work, pictureBytes }: Task, allowed: ReadonlySet<string> | undefined): void {
+    const sums = this.#sumsOf(work, allowed);
     if (sums === undefined) {
       this.#unlisted++;
       return;
@@ -107,17 +110,26 @@ export class DemandMeter {
     return this.#unlistedPerSecond;
   }
 
-  #sumsOf(work: Task['work']): Sums | undefined {
-    const { placementKey, model, modelDigest, priority, allowedRegions: allowed } = work;
-    const known = this.#sums.get(placementKey);
+  #sumsOf({ model, modelDigest, priority }: Task['work'], allowed: SourceRate['allowed']): Sums | undefined {
+    const rule = `${priority} ${this.#names(allowed)}`;
+    const key = `${rule} ${modelDigest}`;
+    const known = this.#sums.get(key);
     if (known !== undefined) return known;
     if (this.#sums.size - this.#merged < SOURCES_MAX)
-      return this.#begin(placementKey, { model, modelDigest, priority, allowed });
-    const key = placementKey.replace(` ${modelDigest} `, ' ');
-    const merged = this.#sums.get(key);
+      return this.#begin(key, { model, modelDigest, priority, allowed });
+    const merged = this.#sums.get(rule);
     if (merged !== undefined || this.#merged >= MERGED_SOURCES_MAX) return merged;
     this.#merged++;
-    return this.#begin(key, { model: '', modelDigest: '', priority, allowed });
+    return this.#begin(rule, { model: '', modelDigest: '', priority, allowed });
+  }
+
+  #names(allowed: SourceRate['allowed']): string {
+    if (allowed === undefined) return '*';
+    const known = this.#namesOf.get(allowed);
+    if (known !== undefined) return known;
+    const names = [...allowed].sort().join();
+    this.#namesOf.set(allowed, names);
+    return names;
   }
 
   #begin(key: string, source: Sums['source']): Sums {
