@@ -221,7 +221,7 @@ describe('who is a target', () => {
   });
 });
 
-test('as many sources as one region may tell of, in 64 regions, are solved in time, and what has no room is counted', () => {
+test('64 regions that tell of all the sources that they may are solved; what has no room is counted', () => {
   const names = Array.from({ length: 64 }, (_, i) => `r${String(i).padStart(2, '0')}`);
   const reports = names.map((region, at): RegionReports => {
     const links = new Map(
