@@ -33,6 +33,7 @@ export function doors(current: () => RunningSystem): void {
       ports = [
         ['scheduler', plan.scheduler],
         ['sync', plan.sync],
+        ['optimizer', plan.optimizer],
         ['NATS clients', plan.client],
         ['NATS links', plan.leaf],
       ];
@@ -61,7 +62,7 @@ export function doors(current: () => RunningSystem): void {
 
     describe('strangers', () => {
       test('plaintext is cut off or left without an answer on every gRPC port', async () => {
-        for (const [name, port] of ports.slice(0, 2)) {
+        for (const [name, port] of ports.slice(0, 3)) {
           const answer = await new Promise<string>((resolve) => {
             const socket = connectPlain(port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'));
             let text = '';
@@ -82,7 +83,7 @@ export function doors(current: () => RunningSystem): void {
           name: 'eve',
         });
         const own = loadTls(running.system.installation.client);
-        for (const [name, port] of ports.slice(0, 2)) {
+        for (const [name, port] of ports.slice(0, 3)) {
           expect([name, await tlsHolds(port, { ca: own.ca, cert: foreign.cert, key: foreign.key })]).toEqual([
             name,
             false,

@@ -164,7 +164,7 @@ export function envelopes(current: () => RunningSystem): void {
     });
 
     test(
-      "a model that is added advances its region's entry in what every scheduler and sync service sends, in every account",
+      "a model that is added advances its region's entry in what every scheduler, sync service and optimizer sends, in every account",
       async () => {
         const { dot, at } = added;
         expect(regionOf(dot.actor)).toBe(ADDING);
@@ -218,7 +218,9 @@ export function envelopes(current: () => RunningSystem): void {
     /** A region's account has what every region sends, the one of a link what its two ends send. */
     function* flows(): Iterable<string> {
       const regions = [...running.system.regions.keys()];
-      for (const region of regions)
+      for (const region of regions) {
+        // Plans stay where they are made.
+        yield `${region} APP: ${region} optimizer`;
         for (const sender of regions)
           for (const service of ['scheduler', 'sync']) {
             yield `${region} APP: ${sender} ${service}`;
@@ -226,6 +228,7 @@ export function envelopes(current: () => RunningSystem): void {
             yield `${region} L_${sender}: ${region} ${service}`;
             yield `${region} L_${sender}: ${sender} ${service}`;
           }
+      }
     }
 
     function emitterOf(id: string): string {

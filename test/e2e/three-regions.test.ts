@@ -3,6 +3,7 @@ import { type RunningSystem, startLocalSystem } from '../support/local-system.ts
 import { cache } from './cache.scenario.ts';
 import { envelopes } from './envelopes.scenario.ts';
 import { jobs } from './jobs.scenario.ts';
+import { plan } from './plan.scenario.ts';
 import { recognition } from './recognition.scenario.ts';
 
 /**
@@ -19,4 +20,4 @@ beforeAll(async () => {
 
 afterAll(() => running?.stop(), START_MS);
 
-for (const scenario of [envelopes, jobs, recognition, cache]) scenario(() => running);
+for (const scenario of [envelopes, jobs, recognition, cache, plan]) scenario(() => running);

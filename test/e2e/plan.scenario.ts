@@ -1,0 +1,116 @@
+import { readFile } from 'node:fs/promises';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { type Plan, PlanService } from '@meridian/contracts/plan';
+import { awaitModels } from '@meridian/local';
+import { createClient } from '@meridian/rpc';
+import { systemClock } from '@meridian/runtime';
+import type { RunningSystem } from '../support/local-system.ts';
+import { OpenLoad } from '../support/open-load.ts';
+import { until } from '../support/region-brokers.ts';
+
+/**
+ * Goal: the plan shows what is really asked for, and follows who is there within one interval and a second. Method: pictures
+ * at a fixed rate to beijing, its plans as they are made, a region that is killed and comes back.
+ */
+const PER_SECOND = 4;
+const INTERVAL_MS = 2_000;
+const FOLLOWED_MS = INTERVAL_MS + 1_000;
+const TEST_MS = 120_000;
+let running: RunningSystem;
+
+/** @param current the system that the suite has started */
+export function plan(current: () => RunningSystem): void {
+  describe('plan', () => {
+    beforeAll(() => {
+      running = current();
+    });
+
+    const targetsOf = ({ outcome }: Plan) => outcome?.regions.map(({ region }) => region).join() ?? '';
+    const ALL = 'beijing,guangzhou,shanghai';
+
+    async function lastPlan(region: string): Promise<Plan> {
+      const client = createClient(PlanService, await running.planChannel(region));
+      const { plan: last } = await client.getPlan({}, { timeoutMs: 5_000 });
+      if (last === undefined) throw new Error(`no plan of ${region}`);
+      return last;
+    }
+
+    /** All plans that beijing makes while `during` runs. */
+    async function watched(during: (plans: readonly Plan[]) => Promise<void>): Promise<void> {
+      const client = createClient(PlanService, await running.planChannel('beijing'));
+      const [plans, end] = [[] as Plan[], new AbortController()];
+      const reading = (async () => {
+        for await (const { plan: next } of client.watchPlan({}, { signal: end.signal }))
+          if (next !== undefined) plans.push(next);
+      })().catch(() => undefined);
+      try {
+        await during(plans);
+      } finally {
+        end.abort();
+        await reading;
+      }
+    }
+
+    /** Until there is a plan made after `sinceMs` with these targets. @returns how long after */
+    async function followed(plans: readonly Plan[], sinceMs: number, targets: string): Promise<number> {
+      const found = () => plans.find((one) => Number(one.computedUnixMs) >= sinceMs && targetsOf(one) === targets);
+      await until(() => found() !== undefined || `targets are ${plans.map(targetsOf).at(-1)}`);
+      return Number(found()?.computedUnixMs) - sinceMs;
+    }
+
+    test(
+      'has the demand that there is, in every region, and where it would run',
+      async () => {
+        const pictures = await Promise.all(running.provisioned.samples.map(({ path }) => readFile(path)));
+        const channel = await running.channel('beijing');
+        const load = new OpenLoad({ channel, model: 'blazeface', pictures, perSecond: PER_SECOND });
+        load.start();
+        try {
+          for (const region of running.system.regions.keys())
+            await until(async () => {
+              const { outcome } = await lastPlan(region);
+              const asked = outcome?.sources.filter(
+                ({ origin, model }) => origin === 'beijing' && model === 'blazeface',
+              );
+              const rate = asked?.reduce((sum, { tasksPerSecond }) => sum + tasksPerSecond, 0) ?? 0;
+              return Math.abs(rate - PER_SECOND) < PER_SECOND / 4 || `${region} plans for ${rate} a second`;
+            });
+          const { outcome, inputs } = await lastPlan('shanghai');
+          const source = outcome?.sources.find(({ model }) => model === 'blazeface');
+          expect(source?.shares.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 6);
+          expect(source?.runnableRegions).toEqual(['beijing', 'guangzhou', 'shanghai']);
+          const bytes = pictures.reduce((sum, { length }) => sum + length, 0) / pictures.length;
+          expect(Math.abs((source?.pictureBytes ?? 0) / bytes - 1)).toBeLessThan(0.5);
+          expect(outcome?.links).toHaveLength(6);
+          for (const { roundTripMs, origin, region } of outcome?.links ?? [])
+            expect([origin, region, roundTripMs > 40 && roundTripMs < 400]).toEqual([origin, region, true]);
+          expect(inputs.map(({ leftOut }) => leftOut)).toEqual(['', '', '']);
+        } finally {
+          await load.stop();
+        }
+      },
+      TEST_MS,
+    );
+
+    test(
+      'a region that dies is out of it, and one that is back in it, within an interval and a second',
+      () =>
+        watched(async (plans) => {
+          await until(() => plans.map(targetsOf).at(-1) === ALL || 'not all regions are targets');
+          const killedMs = systemClock.nowMs();
+          await running.system.region('shanghai').kill();
+          const goneMs = await followed(plans, killedMs, 'beijing,guangzhou');
+          await running.system.region('shanghai').start();
+          const startedMs = systemClock.nowMs();
+          const backMs = killedMs + goneMs + (await followed(plans, killedMs + goneMs, ALL)) - startedMs;
+          process.stderr.write(
+            `plan of beijing: shanghai killed, out after ${goneMs} ms; all its services up, back after ${Math.round(backMs)} ms\n`,
+          );
+          expect(goneMs).toBeLessThan(FOLLOWED_MS);
+          expect(backMs).toBeLessThan(FOLLOWED_MS);
+          await awaitModels(running.system, systemClock);
+        }),
+      TEST_MS,
+    );
+  });
+}
