@@ -6,6 +6,7 @@ import type { Replica } from '@meridian/replica';
 import type { RpcClient, RpcServer } from '@meridian/rpc';
 import { attributeNames, type Component, type ServiceContext } from '@meridian/runtime';
 import { linkOf, peersOf, type Topology } from '@meridian/topology';
+import { CacheMeter } from './cache/cache-meter.ts';
 import { ResultCache } from './cache/result-cache.ts';
 import type { SchedulerConfig } from './config.ts';
 import { Cutter } from './cutting/cutter.ts';
@@ -44,7 +45,7 @@ import { DemandMeter } from './placement/demand.ts';
 import { LinkBandwidths } from './placement/link-bandwidth.ts';
 import { Membership } from './placement/membership.ts';
 import { RegionView } from './placement/region-view.ts';
-import { NOTHING_ASKED, Residency } from './placement/residency.ts';
+import { NOTHING_ASKED, type PlacedWork, Residency } from './placement/residency.ts';
 import { RollEvidence } from './rolls/roll-evidence.ts';
 import { Spool } from './spool/spool.ts';
 import { Dispatcher } from './tasks/dispatcher.ts';
@@ -89,7 +90,14 @@ export function assemble(context: Context, doors: Doors): { components: Componen
     mayTell: (tenant, to) => residency.rulingOf(tenant, NOTHING_ASKED).territory.allowed.has(to),
   });
   const mayKeep = (tenant: string) => residency.rulingOf(tenant, NOTHING_ASKED).territory.allowed.has(region);
-  const cached = new CachedAnswers({ cache: parts.cache, metrics: parts.metrics, tracer, clock, mayKeep });
+  const cached = new CachedAnswers({
+    cache: parts.cache,
+    metrics: parts.metrics,
+    tracer,
+    clock,
+    mayKeep,
+    used: (outcome) => parts.cacheMeter.used(outcome),
+  });
   const recognizer = new Recognizer({
     ...{ ...common, owner: { region, replica: name }, calls, tracer, dispatcher, cached, tiled: parts.tiled },
   });
@@ -138,6 +146,13 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   const members = (names: Iterable<string>) => new Set([...names].filter((each) => !membership.isRemoved(each)));
   const demand = new DemandReporter({
     ...{ bus, region, regions, clock, meter: parts.meter, bandwidths: parts.bandwidths },
+    manifestOf: (digest) => replica.modelByDigest(digest)?.manifest,
+    cache: parts.cache && {
+      cache: parts.cache,
+      meter: parts.cacheMeter,
+      bytesMax: config.cacheBytes,
+      ttlMs: config.cacheTtlMs,
+    },
     readyRegions: (digest) => members(digest === '' ? regions.keys() : replica.readyRegions(digest)),
   });
   const queues = new ClaimQueues({ bus, clock, logger, file: join(config.stateDirectory, 'broker-life') });
@@ -174,9 +189,10 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const basics = { bus, region, clock, random, logger };
   const regions = regionViews(context, topology);
   const metrics = createMetrics(telemetry.meter);
-  const [meter, bandwidths] = [new DemandMeter(), new LinkBandwidths(regions)];
   const residency = residencyOf(region, topology, replica);
-  const cache = createCache(config, metrics);
+  const [meter, bandwidths] = [new DemandMeter((work) => allowedOf(residency, work)), new LinkBandwidths(regions)];
+  const cacheMeter = new CacheMeter();
+  const cache = createCache(config, metrics, cacheMeter);
   const tracer = new TaskTracer(telemetry.tracer, config.traceSampleRatio);
   const index = new JobIndex(region, { jobsMax: config.jobsMax, tasksMax: config.jobTasksMax });
   const store = new JobStore({ ...basics, replica: config.replica });
@@ -212,7 +228,7 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const claims = new ClaimPublisher({ bus, owner: name, logger, timeoutMs: config.claimTimeoutMs });
   const evidence = new RollEvidence({ ...name, models: replica, client: rolls, clock, logger });
   const effects = new Effects({
-    ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, bandwidths, dispatcher },
+    ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, bandwidths, meter, dispatcher },
     canPlace: () => bus.connected && owner.started,
   });
   const owner: Owner = new Owner({
@@ -226,8 +242,13 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
     ...{ index, store, spool, clock, logger, streamBudgetBytes: config.jobsBudgetBytes },
     openTasks: () => dispatcher().openTasks + tiledJobs.openTasks,
   });
-  const ends = { endings, evidence, retention, meter, bandwidths, residency, cutter, tiled, tiledJobs };
+  const ends = { endings, evidence, retention, meter, bandwidths, cacheMeter, residency, cutter, tiled, tiledJobs };
   return { regions, metrics, cache, tracer, index, store, spool, calls, streams, intake, effects, owner, ...ends };
+}
+
+function allowedOf(residency: Residency, { tenant, asked }: PlacedWork): ReadonlySet<string> | undefined {
+  const { allowed, isRestricted } = residency.rulingOf(tenant, asked).territory;
+  return isRestricted ? allowed : undefined;
 }
 
 function residencyOf(region: string, { regions }: Topology, replica: Doors['replica']): Residency {
@@ -238,12 +259,13 @@ function residencyOf(region: string, { regions }: Topology, replica: Doors['repl
   return new Residency({ region, regions, state: replica, isCaughtUp: () => isCaughtUp });
 }
 
-function createCache(config: SchedulerConfig, { cacheEvictions }: Metrics): ResultCache | undefined {
+function createCache(config: SchedulerConfig, { cacheEvictions }: Metrics, meter: CacheMeter): ResultCache | undefined {
   const { cacheBytes: bytesMax, cacheEntriesMax: entriesMax, cacheTtlMs: ttlMs } = config;
   if (bytesMax === 0) return undefined;
-  return new ResultCache({ bytesMax, entriesMax, ttlMs }, (why) =>
-    cacheEvictions.add(1, { [attributeNames.reason]: why }),
-  );
+  return new ResultCache({ bytesMax, entriesMax, ttlMs }, (why) => {
+    cacheEvictions.add(1, { [attributeNames.reason]: why });
+    if (why === 'room') meter.madeRoom();
+  });
 }
 
 function createDispatcher(
@@ -273,10 +295,7 @@ function createDispatcher(
     announceGraceMs: ANNOUNCE_GRACE_MS,
     isRemoved: (region) => membership.isRemoved(region),
     readyRegions: (digest) => models.readyRegions(digest),
-    accepted: (task) => {
-      const { allowed, isRestricted } = residency.rulingOf(task.work.tenant, task.work.asked).territory;
-      meter.accepted(task, isRestricted ? allowed : undefined);
-    },
+    accepted: (task) => meter.accepted(task),
     residency,
   });
 }

@@ -10,6 +10,7 @@ import {
 import type { Plan, PlanRegion, RegionPlan } from '@meridian/placement';
 import { bottleneckOf } from '../planning/bottleneck.ts';
 import type { PlanInputs, PlannedDemand } from '../planning/inputs.ts';
+import { policyDecisions } from '../policies/decisions.ts';
 
 /** The plan as it is published. Regions, sources, shares and links in the order of their names: same plan, same bytes. */
 export function planOutcome(inputs: PlanInputs, plan: Plan): PlanOutcome {
@@ -23,6 +24,7 @@ export function planOutcome(inputs: PlanInputs, plan: Plan): PlanOutcome {
     tasksPerSecond: rates.reduce((sum, rate) => sum + rate, 0),
     shedPerSecond: plan.shed.reduce((sum, { tasksPerSecond }) => sum + tasksPerSecond, 0),
     bottleneck: bottleneckOf(plan),
+    decisions: policyDecisions(inputs, plan),
     unlistedTasksPerSecond: inputs.unlistedPerSecond,
   });
 }

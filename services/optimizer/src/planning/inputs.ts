@@ -1,5 +1,5 @@
 import { type PlanProblem, type PlanRegion, type PlanSource, STEERED_PART, type Way } from '@meridian/placement';
-import type { DemandFacts, LinkFacts, LoadFacts, SourceFacts } from '../reports/facts.ts';
+import type { CacheFacts, DemandFacts, LinkFacts, LoadFacts, SourceFacts } from '../reports/facts.ts';
 import type { RegionReports } from '../reports/report-desk.ts';
 import { type ServiceModel, serviceModel } from './service-model.ts';
 import { type LeftOut, leftOut } from './targets.ts';
@@ -18,6 +18,8 @@ export interface PlanInputs {
   readonly links: ReadonlyMap<string, ReadonlyMap<string, LinkFacts>>;
   readonly service: ServiceModel;
   readonly leftOut: ReadonlyMap<string, LeftOut | undefined>;
+  /** Result caches, by region; of several schedulers of a region that of the first. */
+  readonly caches: ReadonlyMap<string, CacheFacts>;
   /** Accepted tasks a second for which there was no room in the reports or in the problem. */
   readonly unlistedPerSecond: number;
 }
@@ -53,7 +55,13 @@ export function planInputs(reports: readonly RegionReports[], own: string): Plan
     variation: VARIATION,
     waitPart: STEERED_PART,
   };
-  return { problem, demands: kept, links, service, leftOut: out, unlistedPerSecond: unlisted + rest };
+  const caches = new Map(
+    counted.flatMap(({ region, demands: own }): [string, CacheFacts][] => {
+      const cache = own.find((each) => each.cache !== undefined)?.cache;
+      return cache === undefined ? [] : [[region, cache]];
+    }),
+  );
+  return { problem, demands: kept, links, service, leftOut: out, caches, unlistedPerSecond: unlisted + rest };
 }
 
 /** Of a region's schedulers together: each link as the first of them that has it sees it. */
@@ -95,11 +103,15 @@ function mergedDemands(reports: readonly RegionReports[], service: ServiceModel)
 function sumOf(a: SourceFacts, b: SourceFacts): SourceFacts {
   const tasksPerSecond = a.tasksPerSecond + b.tasksPerSecond;
   const mean = (x: number, y: number) => (x * a.tasksPerSecond + y * b.tasksPerSecond) / tasksPerSecond;
+  // 0 is what a scheduler says that has not had an answer yet.
+  const known = (x: number, y: number) => (x === 0 || y === 0 ? x + y : mean(x, y));
   return {
     ...a,
     tasksPerSecond,
     pictureBytes: mean(a.pictureBytes, b.pictureBytes),
     expectedServiceMs: mean(a.expectedServiceMs, b.expectedServiceMs),
+    picturePixels: known(a.picturePixels, b.picturePixels),
+    decodeMs: known(a.decodeMs, b.decodeMs),
   };
 }
 

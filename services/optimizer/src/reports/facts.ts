@@ -25,6 +25,8 @@ export interface DemandFacts {
   /** Measured on its tasks. */
   readonly services: readonly ServiceFacts[];
   readonly unlistedPerSecond: number;
+  /** undefined: turned off. */
+  readonly cache: CacheFacts | undefined;
 }
 
 export interface SourceFacts {
@@ -39,6 +41,22 @@ export interface SourceFacts {
   readonly tasksPerSecond: number;
   readonly pictureBytes: number;
   readonly expectedServiceMs: number;
+  /** Means of the pictures that were answered; 0: none was. */
+  readonly picturePixels: number;
+  readonly decodeMs: number;
+  /** 0: not a fixed size. */
+  readonly modelPixels: number;
+}
+
+/** A scheduler's result cache, and what is asked of it. */
+export interface CacheFacts {
+  readonly bytesMax: number;
+  readonly bytes: number;
+  readonly entries: number;
+  readonly ttlMs: number;
+  readonly hitsPerSecond: number;
+  readonly missesPerSecond: number;
+  readonly evictionsPerSecond: number;
 }
 
 export interface LinkFacts {

@@ -1,6 +1,6 @@
 import { PRIORITY_CLASSES, type PriorityClassName } from '@meridian/contracts';
-import type { DemandReport, LoadReport, SourceDemand } from '@meridian/contracts/telemetry';
-import type { DemandFacts, LinkFacts, LoadFacts, Refusal, ServiceFacts, SourceFacts } from './facts.ts';
+import type { DemandReport, LoadReport, ResultCacheLoad, SourceDemand } from '@meridian/contracts/telemetry';
+import type { CacheFacts, DemandFacts, LinkFacts, LoadFacts, Refusal, ServiceFacts, SourceFacts } from './facts.ts';
 
 /** What a report is, or why it is none. Entries about regions that are not known here are left out and told of. */
 export type Reading<F> = { readonly facts: F; readonly unknown: number } | { readonly refusal: Refusal };
@@ -14,6 +14,10 @@ const BANDWIDTH_MAX_MBPS = 1e6;
 /** A link with less is none. */
 const BANDWIDTH_MIN_MBPS = 1e-3;
 const PICTURE_BYTES_MAX = 2 ** 30;
+/** More than any decoder takes. */
+const PIXELS_MAX = 1e9;
+const CACHE_BYTES_MAX = 2 ** 50;
+const CACHE_TTL_MAX_MS = 1e10;
 const SOURCES_MAX = 128;
 const MODELS_MAX = 64;
 const SERVICES_MAX = 512;
@@ -44,7 +48,7 @@ export function readLoad(report: LoadReport, origin: string, known: ReadonlySet<
 
 /** The same for what a scheduler says of its callers. */
 export function readDemand(report: DemandReport, origin: string, known: ReadonlySet<string>): Reading<DemandFacts> {
-  const { region, sources, links, serviceTimes, unlistedTasksPerSecond, measuredUnixMs } = report;
+  const { region, sources, links, serviceTimes, unlistedTasksPerSecond, measuredUnixMs, cache } = report;
   if (region !== origin || !known.has(region)) return { refusal: 'region' };
   if (sources.length > SOURCES_MAX || links.length > known.size || serviceTimes.length > SERVICES_MAX)
     return { refusal: 'too-many' };
@@ -52,13 +56,15 @@ export function readDemand(report: DemandReport, origin: string, known: Readonly
     sources.every(isPossibleSource) &&
     links.every(isPossibleLink) &&
     serviceTimes.every(({ serviceMs }) => within(serviceMs, Number.MIN_VALUE, SERVICE_MAX_MS)) &&
-    within(unlistedTasksPerSecond, 0, NUMBER_MAX);
+    within(unlistedTasksPerSecond, 0, NUMBER_MAX) &&
+    (cache === undefined || isPossibleCache(cache));
   if (!isTrue) return { refusal: 'number' };
   if (!sources.every(isReadableSource) || !serviceTimes.every(({ modelDigest }) => DIGEST.test(modelDigest)))
     return { refusal: 'text' };
   const [ways, services] = [linksOf(report, known), servicesOf(report, known)];
   const facts = {
     ...{ region, measuredMs: Number(measuredUnixMs), unlistedPerSecond: unlistedTasksPerSecond },
+    cache: cache && cacheOf(cache),
     ...{ sources: sources.map((source) => sourceOf(source, known)), links: ways, services },
   };
   return { facts, unknown: links.length - ways.size + serviceTimes.length - services.length };
@@ -81,20 +87,26 @@ function servicesOf({ serviceTimes }: DemandReport, known: ReadonlySet<string>):
 /** A name in a rule that is no region of ours allows nothing here. */
 function sourceOf(source: SourceDemand, known: ReadonlySet<string>): SourceFacts {
   const { model, modelDigest, restricted, allowedRegions, tasksPerSecond, pictureBytes, expectedServiceMs } = source;
+  const { picturePixels, modelPixels, decodeMs } = source;
   const named = (regions: readonly string[]) => [...new Set(regions)].filter((region) => known.has(region)).sort();
   const allowed = restricted ? named(allowedRegions) : undefined;
   return {
     ...{ model, modelDigest, tasksPerSecond, pictureBytes, expectedServiceMs, allowed },
+    ...{ picturePixels, modelPixels, decodeMs },
     priority: source.priority as PriorityClassName,
     runnable: named(source.runnableRegions).filter((region) => allowed?.includes(region) ?? true),
   };
 }
 
-function isPossibleSource({ tasksPerSecond, pictureBytes, expectedServiceMs }: SourceDemand): boolean {
+function isPossibleSource(source: SourceDemand): boolean {
+  const { tasksPerSecond, pictureBytes, expectedServiceMs, picturePixels, modelPixels, decodeMs } = source;
   return (
     within(tasksPerSecond, 0, NUMBER_MAX) &&
     within(pictureBytes, 0, PICTURE_BYTES_MAX) &&
-    within(expectedServiceMs, 1e-3, SERVICE_MAX_MS)
+    within(expectedServiceMs, 1e-3, SERVICE_MAX_MS) &&
+    within(picturePixels, 0, PIXELS_MAX) &&
+    within(modelPixels, 0, PIXELS_MAX) &&
+    within(decodeMs, 0, SERVICE_MAX_MS)
   );
 }
 
@@ -105,6 +117,23 @@ function isReadableSource({ priority, model, modelDigest }: SourceDemand): boole
 
 function isPossibleLink({ roundTripMs, bandwidthMbps }: LinkFacts): boolean {
   return within(roundTripMs, 0, ROUND_TRIP_MAX_MS) && within(bandwidthMbps, BANDWIDTH_MIN_MBPS, BANDWIDTH_MAX_MBPS);
+}
+
+function isPossibleCache({ bytesMax, bytes, ttlMs, ...cache }: ResultCacheLoad): boolean {
+  return (
+    within(Number(bytesMax), 0, CACHE_BYTES_MAX) &&
+    within(Number(bytes), 0, CACHE_BYTES_MAX) &&
+    within(ttlMs, 0, CACHE_TTL_MAX_MS) &&
+    within(cache.hitsPerSecond, 0, NUMBER_MAX) &&
+    within(cache.missesPerSecond, 0, NUMBER_MAX) &&
+    within(cache.evictionsPerSecond, 0, NUMBER_MAX)
+  );
+}
+
+function cacheOf({ bytesMax, bytes, ...cache }: ResultCacheLoad): CacheFacts {
+  const { entries, ttlMs, hitsPerSecond, missesPerSecond, evictionsPerSecond } = cache;
+  const rates = { hitsPerSecond, missesPerSecond, evictionsPerSecond };
+  return { bytesMax: Number(bytesMax), bytes: Number(bytes), entries, ttlMs, ...rates };
 }
 
 /** Also false for what is not a number. */

@@ -42,6 +42,7 @@ export function source(perSecond: number, more: Partial<SourceInit> = {}): Sourc
   return {
     ...{ modelDigest: BLAZEFACE, model: 'blazeface', priority: 'normal', runnableRegions: [...REGIONS] },
     ...{ tasksPerSecond: perSecond, pictureBytes: 100_000, expectedServiceMs: 100 },
+    ...{ picturePixels: 0, modelPixels: 0, decodeMs: 0 },
     ...more,
   } as SourceInit;
 }

@@ -20,7 +20,11 @@ export interface CachedAnswersOptions {
   readonly clock: Clock;
   /** Whether the tenant's residency rule, as it is now, allows its answers here. */
   readonly mayKeep: (tenant: string) => boolean;
+  readonly used?: (outcome: CacheUses) => void;
 }
+
+/** What became of a call that could ask the cache. */
+export type CacheUses = 'hit' | 'miss' | 'shared' | 'bypassed';
 
 /** `none`: neither looked up nor kept; `store`: worked on, then kept. */
 export type CacheUse = 'none' | 'store' | 'full';
@@ -136,7 +140,8 @@ export class CachedAnswers implements Component {
     return result;
   }
 
-  #count(outcome: 'hit' | 'miss' | 'shared' | 'bypassed'): void {
+  #count(outcome: CacheUses): void {
+    this.#o.used?.(outcome);
     this.#o.metrics.cacheLookups.add(1, { [attributeNames.outcome]: outcome });
   }
 

@@ -3,6 +3,9 @@ import { subject } from '@meridian/contracts';
 import type { DemandReportSchema } from '@meridian/contracts/telemetry';
 import type { MessageBus } from '@meridian/messaging';
 import type { Clock, Component, Timer } from '@meridian/runtime';
+import type { CacheMeter } from '../cache/cache-meter.ts';
+import type { ResultCache } from '../cache/result-cache.ts';
+import { modelPixels } from '../codec/model-input.ts';
 import type { DemandMeter, SourceRate } from '../placement/demand.ts';
 import type { LinkBandwidths } from '../placement/link-bandwidth.ts';
 import type { RegionView } from '../placement/region-view.ts';
@@ -17,6 +20,17 @@ export interface DemandReporterOptions {
   readonly clock: Clock;
   /** Regions in which a model is ready, members only; with an empty digest all members. */
   readonly readyRegions: (modelDigest: string) => ReadonlySet<string>;
+  /** As the registry has it. */
+  readonly manifestOf: (modelDigest: string) => unknown;
+  /** undefined: turned off. */
+  readonly cache: CacheFacts | undefined;
+}
+
+export interface CacheFacts {
+  readonly cache: Pick<ResultCache, 'bytes' | 'size'>;
+  readonly meter: CacheMeter;
+  readonly bytesMax: number;
+  readonly ttlMs: number;
 }
 
 const REPORT_INTERVAL_MS = 1_000;
@@ -57,13 +71,14 @@ export class DemandReporter implements Component {
   }
 
   #look(): void {
-    const { clock, meter } = this.#o;
+    const { clock, meter, cache } = this.#o;
     const nowMs = clock.monotonicMs();
     const isDue = nowMs - this.#tickedMs >= REPORT_INTERVAL_MS;
     const links = this.#links();
     if (isDue) {
       this.#tickedMs = nowMs;
       meter.tick(nowMs);
+      cache?.meter.tick(nowMs);
     }
     if (isDue || isStep(this.#told, links)) this.#publish(links);
     this.#timer = clock.setTimer(LOOK_INTERVAL_MS, () => this.#look());
@@ -91,6 +106,7 @@ export class DemandReporter implements Component {
       }),
       serviceTimes: this.#serviceTimes(),
       unlistedTasksPerSecond: meter.unlistedPerSecond,
+      ...this.#cache(),
     };
     bus.publish(subject('demand', { origin: region }), { type: 'meridian.telemetry.demand.v1', data });
   }
@@ -103,7 +119,16 @@ export class DemandReporter implements Component {
       restricted: allowed !== undefined,
       allowedRegions: [...(allowed ?? [])].sort(),
       runnableRegions: runnable.sort(),
+      modelPixels: source.modelDigest === '' ? 0 : modelPixels(this.#o.manifestOf(source.modelDigest)),
     };
+  }
+
+  #cache() {
+    const { cache: facts } = this.#o;
+    if (facts === undefined) return {};
+    const { cache, meter, bytesMax, ttlMs } = facts;
+    const sizes = { bytesMax: BigInt(bytesMax), bytes: BigInt(cache.bytes), entries: cache.size, ttlMs };
+    return { cache: { ...sizes, ...meter.rates } };
   }
 
   #serviceTimes() {

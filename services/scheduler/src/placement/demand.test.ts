@@ -9,10 +9,13 @@ const task = (taskId: string, work: Parameters<typeof aWork>[0] = {}, pictureByt
   pictureBytes,
 });
 
+/** Tenants here are called by the regions that their rule allows. */
+const allowedOf = ({ tenant }: Task['work']) => (tenant === 'public' ? undefined : new Set(tenant.split(' ')));
+
 /** `perSecond` tasks in each of so many seconds, with a tick at the end of each. */
 function offer(meter: DemandMeter, fromS: number, seconds: number, perSecond: number): void {
   for (let second = fromS; second < fromS + seconds; second++) {
-    for (let n = 0; n < perSecond; n++) meter.accepted(task(`${second}.${n}`), undefined);
+    for (let n = 0; n < perSecond; n++) meter.accepted(task(`${second}.${n}`));
     meter.tick((second + 1) * 1_000);
   }
 }
@@ -21,7 +24,7 @@ const rateOf = (meter: DemandMeter) => meter.sources[0]?.tasksPerSecond ?? 0;
 
 describe('demand of a scheduler', () => {
   test('a steady source has its rate from the first tick on', () => {
-    const meter = new DemandMeter();
+    const meter = new DemandMeter(allowedOf);
     meter.tick(0);
     offer(meter, 0, 1, 12);
     expect(rateOf(meter)).toBeCloseTo(12, 6);
@@ -30,7 +33,7 @@ describe('demand of a scheduler', () => {
   });
 
   test('a step is followed, and what has ended fades and is forgotten', () => {
-    const meter = new DemandMeter();
+    const meter = new DemandMeter(allowedOf);
     meter.tick(0);
     offer(meter, 0, 20, 10);
     offer(meter, 20, 5, 30);
@@ -43,13 +46,13 @@ describe('demand of a scheduler', () => {
   });
 
   test('models, classes and rules are told apart, with means of their pictures', () => {
-    const meter = new DemandMeter();
+    const meter = new DemandMeter(allowedOf);
     meter.tick(0);
-    meter.accepted(task('a', {}, 1_000), undefined);
-    meter.accepted(task('b', {}, 3_000), undefined);
-    meter.accepted(task('c', { priority: 'high' }), undefined);
-    meter.accepted(task('d'), new Set(['shanghai', 'beijing']));
-    meter.accepted(task('e', { tenant: 'other' }), new Set(['beijing', 'shanghai']));
+    meter.accepted(task('a', {}, 1_000));
+    meter.accepted(task('b', {}, 3_000));
+    meter.accepted(task('c', { priority: 'high' }));
+    meter.accepted(task('d', { tenant: 'shanghai beijing' }));
+    meter.accepted(task('e', { tenant: 'beijing shanghai' }));
     meter.tick(1_000);
     const [both, high, ruled] = meter.sources;
     expect(both).toMatchObject({ priority: 'normal', allowed: undefined, tasksPerSecond: 2, pictureBytes: 2_000 });
@@ -59,11 +62,11 @@ describe('demand of a scheduler', () => {
   });
 
   test('what has no place stands with others of its class and rule, and beyond that it is only counted', () => {
-    const meter = new DemandMeter();
+    const meter = new DemandMeter(allowedOf);
     meter.tick(0);
     for (let n = 0; n < 300; n++)
-      meter.accepted(task(`m${n}`, { modelDigest: `sha256:${n}`, expectedServiceMs: n < 96 ? 10 : 40 }), undefined);
-    for (let n = 0; n < 50; n++) meter.accepted(task(`r${n}`, { modelDigest: 'sha256:new' }), new Set([`region-${n}`]));
+      meter.accepted(task(`m${n}`, { modelDigest: `sha256:${n}`, expectedServiceMs: n < 96 ? 10 : 40 }));
+    for (let n = 0; n < 50; n++) meter.accepted(task(`r${n}`, { modelDigest: 'sha256:new', tenant: `region-${n}` }));
     meter.tick(1_000);
     const { sources } = meter;
     expect(sources).toHaveLength(128);

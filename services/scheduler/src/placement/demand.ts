@@ -1,5 +1,5 @@
 import type { PriorityClassName } from '@meridian/contracts';
-import type { Task } from '../tasks/task.ts';
+import type { Ending, Task } from '../tasks/task.ts';
 
 /** Accepted tasks of one kind, as a rate. */
 export interface SourceRate {
@@ -13,6 +13,9 @@ export interface SourceRate {
   /** Means of a task. */
   readonly pictureBytes: number;
   readonly expectedServiceMs: number;
+  /** Means of the pictures that were answered; 0 before the first. */
+  readonly picturePixels: number;
+  readonly decodeMs: number;
 }
 
 interface Sums {
@@ -24,6 +27,10 @@ interface Sums {
   tasks: number;
   bytes: number;
   expectedMs: number;
+  /** Answered pictures, fading as tasks do. */
+  answers: number;
+  pixels: number;
+  decodeMs: number;
 }
 
 /** What was accepted so long ago counts a third. Longer is steadier, shorter follows sooner. */
@@ -50,13 +57,18 @@ export class DemandMeter {
   #merged = 0;
   #unlisted = 0;
   #unlistedPerSecond = 0;
+  readonly #allowedOf: (work: Task['work']) => ReadonlySet<string> | undefined;
   #tickedMs: number | undefined;
   /** Works with the same rule share its set of regions. */
   readonly #namesOf = new WeakMap<ReadonlySet<string>, string>();
 
-  /** @param allowed regions that the rules of tenant and call leave; undefined: all */
-  accepted({ work, pictureBytes }: Task, allowed: ReadonlySet<string> | undefined): void {
-    const sums = this.#sumsOf(work, allowed);
+  /** @param allowedOf regions that the rules of tenant and call leave; undefined: all */
+  constructor(allowedOf: (work: Task['work']) => ReadonlySet<string> | undefined) {
+    this.#allowedOf = allowedOf;
+  }
+
+  accepted({ work, pictureBytes }: Task): void {
+    const sums = this.#sumsOf(work);
     if (sums === undefined) {
       this.#unlisted++;
       return;
@@ -65,6 +77,16 @@ export class DemandMeter {
     sums.tasks++;
     sums.bytes += pictureBytes;
     sums.expectedMs += work.expectedServiceMs;
+  }
+
+  /** What an answer says of the picture and of the work with it. */
+  ended({ work }: Pick<Task, 'work'>, { outcome, times }: Pick<Ending, 'outcome' | 'times'>): void {
+    const rule = this.#ruleOf(work, this.#allowedOf(work));
+    const sums = this.#sums.get(`${rule} ${work.modelDigest}`) ?? this.#sums.get(rule);
+    if (sums === undefined || outcome.kind !== 'recognition') return;
+    sums.answers++;
+    sums.pixels += outcome.recognition.width * outcome.recognition.height;
+    sums.decodeMs += times.decodeMs;
   }
 
   /** @param nowMs monotonic */
@@ -83,6 +105,9 @@ export class DemandMeter {
       sums.tasks *= share;
       sums.bytes *= share;
       sums.expectedMs *= share;
+      sums.answers *= kept;
+      sums.pixels *= kept;
+      sums.decodeMs *= kept;
       sums.fresh = 0;
       if (sums.tasks / sums.seconds >= TASKS_PER_SECOND_MIN) continue;
       this.#sums.delete(key);
@@ -92,17 +117,20 @@ export class DemandMeter {
 
   /** As of the last tick; what was accepted since may be in them already. */
   get sources(): SourceRate[] {
-    return [...this.#sums.values()].flatMap(({ source, seconds, tasks, bytes, expectedMs }) =>
-      seconds === 0
-        ? []
-        : [
-            {
-              ...source,
-              tasksPerSecond: tasks / seconds,
-              pictureBytes: bytes / tasks,
-              expectedServiceMs: expectedMs / tasks,
-            },
-          ],
+    return [...this.#sums.values()].flatMap(
+      ({ source, seconds, tasks, bytes, expectedMs, answers, pixels, decodeMs }) =>
+        seconds === 0
+          ? []
+          : [
+              {
+                ...source,
+                tasksPerSecond: tasks / seconds,
+                pictureBytes: bytes / tasks,
+                expectedServiceMs: expectedMs / tasks,
+                picturePixels: answers > 0 ? pixels / answers : 0,
+                decodeMs: answers > 0 ? decodeMs / answers : 0,
+              },
+            ],
     );
   }
 
@@ -110,8 +138,10 @@ export class DemandMeter {
     return this.#unlistedPerSecond;
   }
 
-  #sumsOf({ model, modelDigest, priority }: Task['work'], allowed: SourceRate['allowed']): Sums | undefined {
-    const rule = `${priority} ${this.#names(allowed)}`;
+  #sumsOf(work: Task['work']): Sums | undefined {
+    const { model, modelDigest, priority } = work;
+    const allowed = this.#allowedOf(work);
+    const rule = this.#ruleOf(work, allowed);
     const key = `${rule} ${modelDigest}`;
     const known = this.#sums.get(key);
     if (known !== undefined) return known;
@@ -123,17 +153,25 @@ export class DemandMeter {
     return this.#begin(rule, { model: '', modelDigest: '', priority, allowed });
   }
 
-  #names(allowed: SourceRate['allowed']): string {
-    if (allowed === undefined) return '*';
-    const known = this.#namesOf.get(allowed);
-    if (known !== undefined) return known;
-    const names = [...allowed].sort().join();
-    this.#namesOf.set(allowed, names);
-    return names;
+  #ruleOf({ priority }: Task['work'], allowed: SourceRate['allowed']): string {
+    if (allowed === undefined) return `${priority} *`;
+    const known = this.#namesOf.get(allowed) ?? [...allowed].sort().join();
+    this.#namesOf.set(allowed, known);
+    return `${priority} ${known}`;
   }
 
   #begin(key: string, source: Sums['source']): Sums {
-    const sums = { source, fresh: 0, seconds: 0, tasks: 0, bytes: 0, expectedMs: 0 };
+    const sums = {
+      source,
+      fresh: 0,
+      seconds: 0,
+      tasks: 0,
+      bytes: 0,
+      expectedMs: 0,
+      answers: 0,
+      pixels: 0,
+      decodeMs: 0,
+    };
     this.#sums.set(key, sums);
     return sums;
   }

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/telemetry/v1/telemetry.proto.
  */
 export const file_meridian_telemetry_v1_telemetry: GenFile = /*@__PURE__*/
-  fileDesc("CiVtZXJpZGlhbi90ZWxlbWV0cnkvdjEvdGVsZW1ldHJ5LnByb3RvEhVtZXJpZGlhbi50ZWxlbWV0cnkudjEizwEKCkxvYWRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhMKC291dHN0YW5kaW5nGAIgASgNEhAKCGNhcGFjaXR5GAMgASgBEg0KBXByaWNlGAQgASgBEg8KB3dvcmtlcnMYBSABKA0SMAoGbW9kZWxzGAYgAygLMiAubWVyaWRpYW4udGVsZW1ldHJ5LnYxLk1vZGVsTG9hZBINCgVzbG90cxgHIAEoDRIPCgdzZXR0bGVkGAggASgNEhgKEG1lYXN1cmVkX3VuaXhfbXMYCSABKAQiNQoJTW9kZWxMb2FkEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRISCgpzZXJ2aWNlX21zGAIgASgBIoMCCgxEZW1hbmRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhgKEG1lYXN1cmVkX3VuaXhfbXMYAiABKAQSNAoHc291cmNlcxgDIAMoCzIjLm1lcmlkaWFuLnRlbGVtZXRyeS52MS5Tb3VyY2VEZW1hbmQSNQoFbGlua3MYBCADKAsyJi5tZXJpZGlhbi50ZWxlbWV0cnkudjEuTGlua01lYXN1cmVtZW50EjkKDXNlcnZpY2VfdGltZXMYBSADKAsyIi5tZXJpZGlhbi50ZWxlbWV0cnkudjEuU2VydmljZVRpbWUSIQoZdW5saXN0ZWRfdGFza3NfcGVyX3NlY29uZBgGIAEoASLaAQoMU291cmNlRGVtYW5kEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRINCgVtb2RlbBgCIAEoCRIQCghwcmlvcml0eRgDIAEoCRISCgpyZXN0cmljdGVkGAQgASgIEhcKD2FsbG93ZWRfcmVnaW9ucxgFIAMoCRIYChBydW5uYWJsZV9yZWdpb25zGAYgAygJEhgKEHRhc2tzX3Blcl9zZWNvbmQYByABKAESFQoNcGljdHVyZV9ieXRlcxgIIAEoARIbChNleHBlY3RlZF9zZXJ2aWNlX21zGAkgASgBImMKD0xpbmtNZWFzdXJlbWVudBIOCgZyZWdpb24YASABKAkSFQoNcm91bmRfdHJpcF9tcxgCIAEoARIWCg5iYW5kd2lkdGhfbWJwcxgDIAEoARIRCgl0cmFuc2ZlcnMYBCABKA0iRwoLU2VydmljZVRpbWUSDgoGcmVnaW9uGAEgASgJEhQKDG1vZGVsX2RpZ2VzdBgCIAEoCRISCgpzZXJ2aWNlX21zGAMgASgBYgZwcm90bzM");
+  fileDesc("CiVtZXJpZGlhbi90ZWxlbWV0cnkvdjEvdGVsZW1ldHJ5LnByb3RvEhVtZXJpZGlhbi50ZWxlbWV0cnkudjEizwEKCkxvYWRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhMKC291dHN0YW5kaW5nGAIgASgNEhAKCGNhcGFjaXR5GAMgASgBEg0KBXByaWNlGAQgASgBEg8KB3dvcmtlcnMYBSABKA0SMAoGbW9kZWxzGAYgAygLMiAubWVyaWRpYW4udGVsZW1ldHJ5LnYxLk1vZGVsTG9hZBINCgVzbG90cxgHIAEoDRIPCgdzZXR0bGVkGAggASgNEhgKEG1lYXN1cmVkX3VuaXhfbXMYCSABKAQiNQoJTW9kZWxMb2FkEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRISCgpzZXJ2aWNlX21zGAIgASgBIroCCgxEZW1hbmRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhgKEG1lYXN1cmVkX3VuaXhfbXMYAiABKAQSNAoHc291cmNlcxgDIAMoCzIjLm1lcmlkaWFuLnRlbGVtZXRyeS52MS5Tb3VyY2VEZW1hbmQSNQoFbGlua3MYBCADKAsyJi5tZXJpZGlhbi50ZWxlbWV0cnkudjEuTGlua01lYXN1cmVtZW50EjkKDXNlcnZpY2VfdGltZXMYBSADKAsyIi5tZXJpZGlhbi50ZWxlbWV0cnkudjEuU2VydmljZVRpbWUSIQoZdW5saXN0ZWRfdGFza3NfcGVyX3NlY29uZBgGIAEoARI1CgVjYWNoZRgHIAEoCzImLm1lcmlkaWFuLnRlbGVtZXRyeS52MS5SZXN1bHRDYWNoZUxvYWQipgEKD1Jlc3VsdENhY2hlTG9hZBIRCglieXRlc19tYXgYASABKAQSDQoFYnl0ZXMYAiABKAQSDwoHZW50cmllcxgDIAEoDRIOCgZ0dGxfbXMYBCABKAESFwoPaGl0c19wZXJfc2Vjb25kGAUgASgBEhkKEW1pc3Nlc19wZXJfc2Vjb25kGAYgASgBEhwKFGV2aWN0aW9uc19wZXJfc2Vjb25kGAcgASgBIpsCCgxTb3VyY2VEZW1hbmQSFAoMbW9kZWxfZGlnZXN0GAEgASgJEg0KBW1vZGVsGAIgASgJEhAKCHByaW9yaXR5GAMgASgJEhIKCnJlc3RyaWN0ZWQYBCABKAgSFwoPYWxsb3dlZF9yZWdpb25zGAUgAygJEhgKEHJ1bm5hYmxlX3JlZ2lvbnMYBiADKAkSGAoQdGFza3NfcGVyX3NlY29uZBgHIAEoARIVCg1waWN0dXJlX2J5dGVzGAggASgBEhsKE2V4cGVjdGVkX3NlcnZpY2VfbXMYCSABKAESFgoOcGljdHVyZV9waXhlbHMYCiABKAESFAoMbW9kZWxfcGl4ZWxzGAsgASgBEhEKCWRlY29kZV9tcxgMIAEoASJjCg9MaW5rTWVhc3VyZW1lbnQSDgoGcmVnaW9uGAEgASgJEhUKDXJvdW5kX3RyaXBfbXMYAiABKAESFgoOYmFuZHdpZHRoX21icHMYAyABKAESEQoJdHJhbnNmZXJzGAQgASgNIkcKC1NlcnZpY2VUaW1lEg4KBnJlZ2lvbhgBIAEoCRIUCgxtb2RlbF9kaWdlc3QYAiABKAkSEgoKc2VydmljZV9tcxgDIAEoAWIGcHJvdG8z");
 
 /**
  * Subject meridian.<origin>.telemetry, ten times a second while the load changes, else once a second.
@@ -153,6 +153,13 @@ export type DemandReport = Message<"meridian.telemetry.v1.DemandReport"> & {
    * @generated from field: double unlisted_tasks_per_second = 6;
    */
   unlistedTasksPerSecond: number;
+
+  /**
+   * Unset where it is turned off.
+   *
+   * @generated from field: meridian.telemetry.v1.ResultCacheLoad cache = 7;
+   */
+  cache?: ResultCacheLoad | undefined;
 };
 
 /**
@@ -161,6 +168,59 @@ export type DemandReport = Message<"meridian.telemetry.v1.DemandReport"> & {
  */
 export const DemandReportSchema: GenMessage<DemandReport> = /*@__PURE__*/
   messageDesc(file_meridian_telemetry_v1_telemetry, 2);
+
+/**
+ * What is asked of a scheduler's result cache. Rates are exponentially weighted.
+ *
+ * @generated from message meridian.telemetry.v1.ResultCacheLoad
+ */
+export type ResultCacheLoad = Message<"meridian.telemetry.v1.ResultCacheLoad"> & {
+  /**
+   * @generated from field: uint64 bytes_max = 1;
+   */
+  bytesMax: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 2;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: uint32 entries = 3;
+   */
+  entries: number;
+
+  /**
+   * @generated from field: double ttl_ms = 4;
+   */
+  ttlMs: number;
+
+  /**
+   * @generated from field: double hits_per_second = 5;
+   */
+  hitsPerSecond: number;
+
+  /**
+   * Answers that had to be worked out.
+   *
+   * @generated from field: double misses_per_second = 6;
+   */
+  missesPerSecond: number;
+
+  /**
+   * That left to make room for others.
+   *
+   * @generated from field: double evictions_per_second = 7;
+   */
+  evictionsPerSecond: number;
+};
+
+/**
+ * Describes the message meridian.telemetry.v1.ResultCacheLoad.
+ * Use `create(ResultCacheLoadSchema)` to create a new message.
+ */
+export const ResultCacheLoadSchema: GenMessage<ResultCacheLoad> = /*@__PURE__*/
+  messageDesc(file_meridian_telemetry_v1_telemetry, 3);
 
 /**
  * Accepted tasks of one model, priority class and set of regions in which they may run.
@@ -226,6 +286,27 @@ export type SourceDemand = Message<"meridian.telemetry.v1.SourceDemand"> & {
    * @generated from field: double expected_service_ms = 9;
    */
   expectedServiceMs: number;
+
+  /**
+   * Mean of the pictures that were answered lately; 0: none was.
+   *
+   * @generated from field: double picture_pixels = 10;
+   */
+  picturePixels: number;
+
+  /**
+   * That the model takes; 0: not a fixed size.
+   *
+   * @generated from field: double model_pixels = 11;
+   */
+  modelPixels: number;
+
+  /**
+   * Mean time of decoding and scaling a picture to that; 0: not measured.
+   *
+   * @generated from field: double decode_ms = 12;
+   */
+  decodeMs: number;
 };
 
 /**
@@ -233,7 +314,7 @@ export type SourceDemand = Message<"meridian.telemetry.v1.SourceDemand"> & {
  * Use `create(SourceDemandSchema)` to create a new message.
  */
 export const SourceDemandSchema: GenMessage<SourceDemand> = /*@__PURE__*/
-  messageDesc(file_meridian_telemetry_v1_telemetry, 3);
+  messageDesc(file_meridian_telemetry_v1_telemetry, 4);
 
 /**
  * One link as its near end sees it.
@@ -271,7 +352,7 @@ export type LinkMeasurement = Message<"meridian.telemetry.v1.LinkMeasurement"> &
  * Use `create(LinkMeasurementSchema)` to create a new message.
  */
 export const LinkMeasurementSchema: GenMessage<LinkMeasurement> = /*@__PURE__*/
-  messageDesc(file_meridian_telemetry_v1_telemetry, 4);
+  messageDesc(file_meridian_telemetry_v1_telemetry, 5);
 
 /**
  * Mean processing time of a model on a worker of a region.
@@ -300,5 +381,5 @@ export type ServiceTime = Message<"meridian.telemetry.v1.ServiceTime"> & {
  * Use `create(ServiceTimeSchema)` to create a new message.
  */
 export const ServiceTimeSchema: GenMessage<ServiceTime> = /*@__PURE__*/
-  messageDesc(file_meridian_telemetry_v1_telemetry, 5);
+  messageDesc(file_meridian_telemetry_v1_telemetry, 6);
 

@@ -1,0 +1,68 @@
+import { describe, expect, test } from '@jest/globals';
+import { solvePlan } from '@meridian/placement';
+import { planInputs } from '../planning/inputs.ts';
+import type { CacheFacts } from '../reports/facts.ts';
+import { demandReport, heard, loadReport, REGIONS, source } from '../reports/reports.fixture.ts';
+import { cacheSize } from './cache-size.ts';
+import { policyDecisions } from './decisions.ts';
+
+const MIB = 2 ** 20;
+
+describe('the size of a result cache', () => {
+  const facts = (more: Partial<CacheFacts> = {}): CacheFacts => ({
+    ...{ bytesMax: 64 * MIB, bytes: 10 * MIB, entries: 10_240, ttlMs: 600_000 },
+    ...{ hitsPerSecond: 5, missesPerSecond: 5, evictionsPerSecond: 0, ...more },
+  });
+
+  test('is what its answers take in their time', () => {
+    // 5 a second for 600 s of 1 KiB.
+    expect(cacheSize(facts())).toEqual({
+      bytes: 3 * MIB,
+      ttlMs: 600_000,
+      reason: expect.stringMatching(/^50 % of 10 /),
+    });
+  });
+
+  test('is more where answers that are asked for again leave for want of room', () => {
+    const full = { bytesMax: MIB, bytes: MIB, entries: 1_024, evictionsPerSecond: 4 };
+    const decision = cacheSize(facts(full));
+    expect(decision.bytes).toBe(3 * MIB);
+    expect(decision.reason).toContain('leave after 200 s for want of room');
+  });
+
+  test('stays as it is where nobody asks, or nobody asks again', () => {
+    expect(cacheSize(facts({ hitsPerSecond: 0, missesPerSecond: 0.05 })).bytes).toBeUndefined();
+    expect(cacheSize(facts({ entries: 0, bytes: 0 })).bytes).toBeUndefined();
+    const alone = cacheSize(facts({ hitsPerSecond: 0.05, missesPerSecond: 20, evictionsPerSecond: 20 }));
+    expect(alone).toMatchObject({ bytes: undefined, reason: expect.stringContaining('nobody asks for again') });
+  });
+});
+
+describe('the form of pictures on a link', () => {
+  const big = { pictureBytes: 5_000_000, picturePixels: 12_000_000, modelPixels: 320 * 320, decodeMs: 40 };
+  const decisions = (bandwidthMbps: number, more: Parameters<typeof source>[1]) => {
+    const links = REGIONS.slice(1).map((region) => ({ region, roundTripMs: 50, bandwidthMbps, transfers: 20 }));
+    const reports = heard(
+      REGIONS.map((region) => loadReport(region)),
+      [demandReport('beijing', { sources: [source(12, more)], links })],
+    );
+    const inputs = planInputs(reports, 'beijing');
+    return policyDecisions(inputs, solvePlan(inputs.problem));
+  };
+
+  test('is the model’s where pictures are big and the link is what makes them late', () => {
+    const [first] = decisions(200, big);
+    expect(first).toMatchObject({ policy: 'payload-form', region: 'beijing', decision: 'downscaled-lossless' });
+    expect(first?.reason).toMatch(/204800 B in place of 5000000/);
+  });
+
+  test('is the original on a wide link, and of a picture that is hardly bigger than what the model takes', () => {
+    expect(decisions(100_000, big)[0]).toMatchObject({ decision: 'original' });
+    expect(decisions(200, { ...big, picturePixels: 300_000 })[0]).toMatchObject({ decision: 'original' });
+  });
+
+  test('is not decided where nobody has measured what it takes', () => {
+    for (const unknown of [{ picturePixels: 0 }, { modelPixels: 0 }, { decodeMs: 0 }])
+      expect(decisions(200, { ...big, ...unknown })).toEqual([]);
+  });
+});
