@@ -75,6 +75,24 @@ describe('recognize', () => {
     expect([anew.code, anew.out.includes('cached')]).toEqual([0, false]);
   });
 
+  test('asks for tiles', async () => {
+    const asked: unknown[] = [];
+    const answer = world.handlers.recognize;
+    world.handlers = {
+      ...world.handlers,
+      recognize: async (request, context) => {
+        asked.push(request.tiling);
+        return answer(request, context);
+      },
+    };
+    await world.open();
+    await world.meridian('recognize', world.picture, '--tiles', '9', '--lossy-tiles');
+    await world.meridian('recognize', world.picture);
+    expect(asked).toMatchObject([{ maxTiles: 9, lossy: true, overlapPercent: 0 }, undefined]);
+    const wrong = await world.meridian('recognize', world.picture, '--tiles', '1');
+    expect([wrong.code, wrong.err.includes('from 2 to 64')]).toEqual([2, true]);
+  });
+
   test('tries again with the same key after UNAVAILABLE, and shows a refusal in one line', async () => {
     const keys: string[] = [];
     world.handlers = {

@@ -2,6 +2,7 @@ import { PriorityClass } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
 import { formatRule, parseRule, type ResidencyRule } from '@meridian/residency';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { wholeNumber } from './context.ts';
 
 /** Options that recognitions and jobs have in common. */
 export interface RequestOptions {
@@ -12,7 +13,12 @@ export interface RequestOptions {
   readonly onlyZones?: string;
   readonly residency?: ResidencyRule;
   readonly follow?: boolean;
+  readonly tiles?: number;
+  readonly lossyTiles?: true;
 }
+
+/** As the wire's contract says. */
+const TILES_MAX = 64;
 
 export function addRequestOptions(command: Command): Command {
   return command
@@ -25,7 +31,13 @@ export function addRequestOptions(command: Command): Command {
       new Option('--only-regions <names>', 'short for only=region:…, with commas between').conflicts('residency'),
     )
     .addOption(new Option('--only-zones <names>', 'short for only=zone:…, with commas between').conflicts('residency'))
-    .option('--follow', 'when the region may not have it, go to one that it names');
+    .option('--follow', 'when the region may not have it, go to one that it names')
+    .option(
+      '--tiles <n>',
+      'cut large pictures in at most so many tiles, each a task of its own, and join what they show',
+      wholeNumber(2, TILES_MAX),
+    )
+    .option('--lossy-tiles', 'send tiles as JPEG: fewer bytes, slightly other pixels');
 }
 
 const PRIORITIES = { high: PriorityClass.HIGH, normal: PriorityClass.NORMAL, low: PriorityClass.LOW } as const;
@@ -37,6 +49,7 @@ export function requestFields(options: RequestOptions) {
     model: options.model ?? '',
     priority: PRIORITIES[options.priority],
     residency: { regions: names(options.onlyRegions), zones: names(options.onlyZones) },
+    ...(options.tiles !== undefined && { tiling: { maxTiles: options.tiles, lossy: options.lossyTiles ?? false } }),
   };
 }
 

@@ -41,6 +41,21 @@ describe('formatRecognition', () => {
     );
   });
 
+  test('says of tiles how many they were, and which regions ran them', () => {
+    const tile = (left: number, region: string) => ({ left, width: 320, height: 320, region, bytes: 100 * 1024 });
+    const whole = { width: 576, height: 320, region: 'beijing', bytes: 56 * 1024 };
+    const tiles = [tile(0, 'shanghai'), tile(256, 'beijing'), whole];
+    const value = { width: 576, height: 320, objects: [] };
+    const result = { ...common, tiles, outcome: { case: 'recognition' as const, value } };
+    expect(formatRecognition(create(TaskResultSchema, result))).toContain(
+      '\n  tiles: 2 of 320 × 320 and the whole picture · ran in beijing 2, shanghai 1 · 256 KiB sent\n',
+    );
+    const uncut = { ...result, tiles: [whole] };
+    expect(formatRecognition(create(TaskResultSchema, uncut))).toContain(
+      '\n  tiles: not cut, the model sees the picture in full · ran in beijing 1 · 56 KiB sent\n',
+    );
+  });
+
   test('an error says its code, reason and whether trying again helps', () => {
     const error = {
       code: 'INVALID_ARGUMENT',

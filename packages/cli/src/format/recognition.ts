@@ -1,5 +1,5 @@
-import type { Box, CachedAnswer, RecognizedObject, TaskResult, Timings } from '@meridian/contracts/recognition';
-import { formatMs, formatPercent } from './quantity.ts';
+import type { Box, CachedAnswer, RecognizedObject, TaskResult, Tile, Timings } from '@meridian/contracts/recognition';
+import { formatBytes, formatMs, formatPercent } from './quantity.ts';
 import { formatTable } from './table.ts';
 
 /** More than this nobody reads on a terminal; `--json` has all. */
@@ -7,12 +7,12 @@ const OBJECTS_SHOWN_MAX = 20;
 
 /**
  * One result for people: the objects with scores and boxes in pixels, which region took the picture in and which ran
- * it, the attempts, the task's id for `trace`, and where the milliseconds went.
+ * it, the attempts, the task's id for `trace`, the tiles if it was cut, and where the milliseconds went.
  */
 export function formatRecognition(result: TaskResult): string {
-  return [...outcomeLines(result), routeLine(result), ...cacheLines(result.fromCache), ...timingLines(result.timings)]
-    .map((line) => `  ${line}`)
-    .join('\n');
+  const { tiles, fromCache, timings } = result;
+  const lines = [...outcomeLines(result), routeLine(result), ...tileLines(tiles), ...cacheLines(fromCache)];
+  return [...lines, ...timingLines(timings)].map((line) => `  ${line}`).join('\n');
 }
 
 function outcomeLines({ outcome }: TaskResult): string[] {
@@ -52,6 +52,21 @@ function routeLine(result: TaskResult): string {
   const model = result.model === '' ? '' : ` · ${result.model}`;
   const task = result.taskId === '' ? '' : ` · task ${result.taskId}`;
   return `entry ${result.entryRegion}${ran}${worker} · ${attempts}${model}${task}`;
+}
+
+/** How many, how large, and which regions ran how many of them. The last one is the whole picture. */
+function tileLines(tiles: readonly Tile[]): string[] {
+  const [first] = tiles;
+  if (first === undefined) return [];
+  const ran = new Map<string, number>();
+  for (const { region } of tiles) ran.set(region, (ran.get(region) ?? 0) + 1);
+  const where = [...ran].sort(([a], [b]) => (a < b ? -1 : 1)).map(([region, count]) => `${region} ${count}`);
+  const bytes = formatBytes(tiles.reduce((sum, tile) => sum + tile.bytes, 0));
+  const what =
+    tiles.length === 1
+      ? 'not cut, the model sees the picture in full'
+      : `${tiles.length - 1} of ${first.width} × ${first.height} and the whole picture`;
+  return [`tiles: ${what} · ran in ${where.join(', ')} · ${bytes} sent`];
 }
 
 function cacheLines(from: CachedAnswer | undefined): string[] {
