@@ -49,6 +49,7 @@ import { NOTHING_ASKED, type PlacedWork, Residency } from './placement/residency
 import { RollEvidence } from './rolls/roll-evidence.ts';
 import { Spool } from './spool/spool.ts';
 import { Dispatcher } from './tasks/dispatcher.ts';
+import type { Task } from './tasks/task.ts';
 import { TASK_LIMITS } from './tasks/transition.ts';
 import { TiledJobs } from './tiling/tiled-jobs.ts';
 import { TiledPictures } from './tiling/tiled-pictures.ts';
@@ -231,9 +232,13 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
     ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, bandwidths, meter, dispatcher },
     canPlace: () => bus.connected && owner.started,
   });
+  // What an earlier life had accepted is no demand of now.
+  const accepted = (task: Task) => {
+    if (owner.started) meter.accepted(task);
+  };
   const owner: Owner = new Owner({
     ...{ bus, clock, logger, regions, store, spool, events, endings, news, streams },
-    createDispatcher: (term) => createDispatcher(config, term, { regions, effects, replica, meter, residency }),
+    createDispatcher: (term) => createDispatcher(config, term, { regions, effects, replica, accepted, residency }),
     recover: () => recoverJobs({ store, index, spool, intake, endings, logger, retentionMs }),
     wake: () => effects.wake(),
     caughtUp: replica.caughtUp,
@@ -275,11 +280,11 @@ function createDispatcher(
     readonly regions: ReadonlyMap<string, RegionView>;
     readonly effects: Effects;
     readonly replica: Doors['replica'];
-    readonly meter: DemandMeter;
+    readonly accepted: (task: Task) => void;
     readonly residency: Residency;
   },
 ): Dispatcher {
-  const { regions, effects: ports, replica: models, meter, residency } = parts;
+  const { regions, effects: ports, replica: models, accepted, residency } = parts;
   const membership = new Membership((key) => models.get(key));
   return new Dispatcher({
     term,
@@ -295,7 +300,7 @@ function createDispatcher(
     announceGraceMs: ANNOUNCE_GRACE_MS,
     isRemoved: (region) => membership.isRemoved(region),
     readyRegions: (digest) => models.readyRegions(digest),
-    accepted: (task) => meter.accepted(task),
+    accepted,
     residency,
   });
 }

@@ -11,6 +11,8 @@ export interface CacheRates {
 
 /** What happened so long ago counts a third. */
 const MEMORY_MS = 30_000;
+/** What the first tick is taken to be after. */
+const FIRST_MS = 1_000;
 
 /** How the result cache is used: exponentially weighted rates, by counts between ticks. */
 export class CacheMeter {
@@ -30,7 +32,7 @@ export class CacheMeter {
 
   /** @param nowMs monotonic */
   tick(nowMs: number): void {
-    const elapsedMs = nowMs - (this.#tickedMs ?? nowMs);
+    const elapsedMs = nowMs - (this.#tickedMs ?? nowMs - FIRST_MS);
     this.#tickedMs = nowMs;
     const kept = Math.exp(-elapsedMs / MEMORY_MS);
     this.#seconds = this.#seconds * kept + elapsedMs / 1_000;

@@ -60,8 +60,9 @@ export class DemandReporter implements Component {
     this.#o = options;
   }
 
+  /** Not before the first pings had time to be answered: until then nobody seems to be reached. */
   start(): Promise<void> {
-    this.#look();
+    this.#timer = this.#o.clock.setTimer(REPORT_INTERVAL_MS, () => this.#look());
     return Promise.resolve();
   }
 
