@@ -46,6 +46,7 @@ import { LinkBandwidths } from './placement/link-bandwidth.ts';
 import { Membership } from './placement/membership.ts';
 import { RegionView } from './placement/region-view.ts';
 import { NOTHING_ASKED, type PlacedWork, Residency } from './placement/residency.ts';
+import { ServiceVariations } from './placement/service-variation.ts';
 import { RollEvidence } from './rolls/roll-evidence.ts';
 import { Spool } from './spool/spool.ts';
 import { Dispatcher } from './tasks/dispatcher.ts';
@@ -146,7 +147,7 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   const membership = new Membership((key) => replica.get(key));
   const members = (names: Iterable<string>) => new Set([...names].filter((each) => !membership.isRemoved(each)));
   const demand = new DemandReporter({
-    ...{ bus, region, regions, clock, meter: parts.meter, bandwidths: parts.bandwidths },
+    ...{ bus, region, regions, clock, meter: parts.meter, bandwidths: parts.bandwidths, variations: parts.variations },
     manifestOf: (digest) => replica.modelByDigest(digest)?.manifest,
     cache: parts.cache && {
       cache: parts.cache,
@@ -192,6 +193,7 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const metrics = createMetrics(telemetry.meter);
   const residency = residencyOf(region, topology, replica);
   const [meter, bandwidths] = [new DemandMeter((work) => allowedOf(residency, work)), new LinkBandwidths(regions)];
+  const variations = new ServiceVariations();
   const cacheMeter = new CacheMeter();
   const cache = createCache(config, metrics, cacheMeter);
   const tracer = new TaskTracer(telemetry.tracer, config.traceSampleRatio);
@@ -229,7 +231,8 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const claims = new ClaimPublisher({ bus, owner: name, logger, timeoutMs: config.claimTimeoutMs });
   const evidence = new RollEvidence({ ...name, models: replica, client: rolls, clock, logger });
   const effects = new Effects({
-    ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, bandwidths, meter, dispatcher },
+    ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, dispatcher },
+    measurements: [meter, bandwidths, variations],
     canPlace: () => bus.connected && owner.started,
   });
   // What an earlier life had accepted is no demand of now.
@@ -247,7 +250,7 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
     ...{ index, store, spool, clock, logger, streamBudgetBytes: config.jobsBudgetBytes },
     openTasks: () => dispatcher().openTasks + tiledJobs.openTasks,
   });
-  const ends = { endings, evidence, retention, meter, bandwidths, cacheMeter, residency, cutter, tiled, tiledJobs };
+  const ends = { endings, evidence, retention, meter, bandwidths, variations, cacheMeter, residency, cutter, tiled, tiledJobs };
   return { regions, metrics, cache, tracer, index, store, spool, calls, streams, intake, effects, owner, ...ends };
 }
 

@@ -3,6 +3,7 @@ import type { CacheFacts, DemandFacts, LinkFacts, LoadFacts, SourceFacts } from 
 import type { RegionReports } from '../reports/report-desk.ts';
 import { type ServiceModel, serviceModel } from './service-model.ts';
 import { type LeftOut, leftOut } from './targets.ts';
+import { variationOf } from './variation.ts';
 
 /** A source of the problem, and what is known of it beyond that. */
 export interface PlannedDemand {
@@ -28,8 +29,6 @@ export interface PlanInputs {
 const PLAN_LANES_MAX = 20_000;
 /** More than the fleets of all regions together have: what a plan accepts. */
 const CAPACITY_MAX = 1e6;
-/** Squared coefficient of variation of service times: nobody measures it; 1 is that of an exponential distribution. */
-const VARIATION = 1;
 
 /**
  * The placement problem of what the regions report. Only the reports and the name of the own region go in: who has the same
@@ -52,7 +51,7 @@ export function planInputs(reports: readonly RegionReports[], own: string): Plan
     regions: loads.map((load) => planRegion(load, service, links)),
     sources: kept.map(({ source }) => source),
     way: (origin: string, region: string) => wayOf(links, origin, region),
-    variation: VARIATION,
+    variation: variationOf(kept, demands),
     waitPart: STEERED_PART,
   };
   const caches = new Map(

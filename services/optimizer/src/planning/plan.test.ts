@@ -171,6 +171,17 @@ describe('what regions can do', () => {
     expect(capacities(plan).beijing).toBe(1);
   });
 
+  test('what waits is less where times hardly vary, and more where models are mixed', () => {
+    const serviceTimes = [{ region: 'beijing', modelDigest: BLAZEFACE, serviceMs: 100, variation: 0, samples: 40 }];
+    const variation = (more: Parameters<typeof demandReport>[1]) =>
+      planInputs(heard([loadReport('beijing')], [demandReport('beijing', more)]), 'beijing').problem.variation;
+    expect(variation({ sources: [source(5)] })).toBe(1);
+    expect(variation({ sources: [source(5)], serviceTimes })).toBe(0);
+    const mixed = [source(5), source(5, { modelDigest: CENTERNET, expectedServiceMs: 300 })];
+    // Means of 100 and 300 ms alone have 0.25; the second model's own times count as exponential.
+    expect(variation({ sources: mixed, serviceTimes })).toBeCloseTo((0.01 + 0.18) / 2 / 0.04 - 1, 9);
+  });
+
   test('models keep their proportion', () => {
     const models = [
       { modelDigest: BLAZEFACE, serviceMs: 20 },

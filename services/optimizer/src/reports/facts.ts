@@ -69,6 +69,9 @@ export interface ServiceFacts {
   readonly region: string;
   readonly modelDigest: string;
   readonly serviceMs: number;
+  readonly variation: number;
+  /** 0: the variation is not known. */
+  readonly samples: number;
 }
 
 /**

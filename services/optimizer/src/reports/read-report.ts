@@ -13,6 +13,7 @@ const ROUND_TRIP_MAX_MS = 60_000;
 const BANDWIDTH_MAX_MBPS = 1e6;
 /** A link with less is none. */
 const BANDWIDTH_MIN_MBPS = 1e-3;
+const VARIATION_MAX = 100;
 const PICTURE_BYTES_MAX = 2 ** 30;
 /** More than any decoder takes. */
 const PIXELS_MAX = 1e9;
@@ -55,7 +56,7 @@ export function readDemand(report: DemandReport, origin: string, known: Readonly
   const isTrue =
     sources.every(isPossibleSource) &&
     links.every(isPossibleLink) &&
-    serviceTimes.every(({ serviceMs }) => within(serviceMs, Number.MIN_VALUE, SERVICE_MAX_MS)) &&
+    serviceTimes.every(isPossibleService) &&
     within(unlistedTasksPerSecond, 0, NUMBER_MAX) &&
     (cache === undefined || isPossibleCache(cache));
   if (!isTrue) return { refusal: 'number' };
@@ -117,6 +118,10 @@ function isReadableSource({ priority, model, modelDigest }: SourceDemand): boole
 
 function isPossibleLink({ roundTripMs, bandwidthMbps }: LinkFacts): boolean {
   return within(roundTripMs, 0, ROUND_TRIP_MAX_MS) && within(bandwidthMbps, BANDWIDTH_MIN_MBPS, BANDWIDTH_MAX_MBPS);
+}
+
+function isPossibleService({ serviceMs, variation }: ServiceFacts): boolean {
+  return within(serviceMs, Number.MIN_VALUE, SERVICE_MAX_MS) && within(variation, 0, VARIATION_MAX);
 }
 
 function isPossibleCache({ bytesMax, bytes, ttlMs, ...cache }: ResultCacheLoad): boolean {

@@ -8,6 +8,7 @@ import { createNoopMeter } from '@opentelemetry/api';
 import { CacheMeter } from '../cache/cache-meter.ts';
 import { DemandMeter } from '../placement/demand.ts';
 import { LinkBandwidths } from '../placement/link-bandwidth.ts';
+import { ServiceVariations } from '../placement/service-variation.ts';
 import { aTask, aWork, MODEL, REGIONS, regionViews } from '../tasks/task.builders.ts';
 import { DemandReporter } from './demand-reporter.ts';
 
@@ -43,6 +44,7 @@ beforeEach(async () => {
   );
   reporter = new DemandReporter({
     ...{ bus, region: 'beijing', regions: views, meter, bandwidths: new LinkBandwidths(views), clock },
+    variations: new ServiceVariations(),
     readyRegions: () => ready,
     manifestOf: (digest) => (digest === MODEL ? MANIFEST : undefined),
     cache: { cache: { bytes: 5_000, size: 5 }, meter: cacheMeter, bytesMax: 1_000_000, ttlMs: 600_000 },

@@ -9,6 +9,7 @@ import { modelPixels } from '../codec/model-input.ts';
 import type { DemandMeter, SourceRate } from '../placement/demand.ts';
 import type { LinkBandwidths } from '../placement/link-bandwidth.ts';
 import type { RegionView } from '../placement/region-view.ts';
+import type { ServiceVariations } from '../placement/service-variation.ts';
 import { nextMeasuredMs } from './load-reporter.ts';
 
 export interface DemandReporterOptions {
@@ -17,6 +18,7 @@ export interface DemandReporterOptions {
   readonly regions: ReadonlyMap<string, RegionView>;
   readonly meter: DemandMeter;
   readonly bandwidths: LinkBandwidths;
+  readonly variations: ServiceVariations;
   readonly clock: Clock;
   /** Regions in which a model is ready, members only; with an empty digest all members. */
   readonly readyRegions: (modelDigest: string) => ReadonlySet<string>;
@@ -134,7 +136,10 @@ export class DemandReporter implements Component {
 
   #serviceTimes() {
     const all = [...this.#o.regions].flatMap(([name, view]) =>
-      Array.from(view.processing, ([modelDigest, serviceMs]) => ({ region: name, modelDigest, serviceMs })),
+      Array.from(view.processing, ([modelDigest, serviceMs]) => ({
+        ...{ region: name, modelDigest, serviceMs },
+        ...this.#o.variations.of(name, modelDigest),
+      })),
     );
     return all.slice(0, SERVICE_TIMES_MAX);
   }

@@ -2,8 +2,6 @@ import { attributeNames, type Clock, type Logger } from '@meridian/runtime';
 import type { Metrics } from '../metrics.ts';
 import type { ClaimPublisher } from '../outbound/claim-publisher.ts';
 import type { TaskTracer } from '../outbound/task-tracer.ts';
-import type { DemandMeter } from '../placement/demand.ts';
-import type { LinkBandwidths } from '../placement/link-bandwidth.ts';
 import type { RollEvidence } from '../rolls/roll-evidence.ts';
 import type { Dispatcher } from '../tasks/dispatcher.ts';
 import type { DispatchPorts } from '../tasks/ports.ts';
@@ -23,11 +21,16 @@ export interface EffectsOptions {
   readonly calls: Calls;
   readonly jobs: JobKeeper;
   readonly evidence: Pick<RollEvidence, 'ended'>;
-  readonly bandwidths: Pick<LinkBandwidths, 'ended'>;
-  readonly meter: Pick<DemandMeter, 'ended'>;
+  /** What learns from tasks that have ended. */
+  readonly measurements: readonly Measurement[];
   readonly dispatcher: () => Dispatcher;
   /** Nothing can be placed while the own broker is out of reach. */
   readonly canPlace: () => boolean;
+}
+
+export interface Measurement {
+  /** @param nowMs monotonic */
+  ended(task: Task, ending: Ending, nowMs: number): void;
 }
 
 /** Does what the dispatcher asks for, with the parts that reach the world, and tells it what came of it. */
@@ -107,15 +110,14 @@ export class Effects implements DispatchPorts {
   }
 
   ended(task: Task, ending: Ending): void {
-    const { metrics, tracer, calls, evidence, bandwidths, meter, clock } = this.#o;
+    const { metrics, tracer, calls, evidence, measurements, clock } = this.#o;
     const isCall = task.work.jobId === '';
     tracer.endTask(task, ending, clock.nowMs());
     const labels = { [attributeNames.outcome]: ending.how, kind: isCall ? 'call' : 'job' };
     metrics.tasks.add(1, labels);
     metrics.taskDuration.record(ending.times.totalMs, labels);
     evidence.ended(task, ending);
-    meter.ended(task, ending);
-    bandwidths.ended(task, ending, clock.monotonicMs());
+    for (const each of measurements) each.ended(task, ending, clock.monotonicMs());
     if (isCall) calls.ended(task, ending);
   }
 
