@@ -1,20 +1,20 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual, promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { submitJob, watchJob } from '@meridian/cli';
 import { RecognitionService, type TaskResult } from '@meridian/contracts/recognition';
 import { RegionService } from '@meridian/contracts/region';
-import { StateService } from '@meridian/contracts/state';
 import { Failure } from '@meridian/failure';
 import { statePaths } from '@meridian/local';
-import { encodeTenant, parseRule } from '@meridian/residency';
 import { createClient } from '@meridian/rpc';
 import { systemClock, systemRandom } from '@meridian/runtime';
 import { jobPictures } from '../faults/job.ts';
 import { type Picture, variations } from '../faults/pictures.ts';
 import { type Heard, LinkTap } from '../support/link-tap.ts';
-import { type RunningSystem, startLocalSystem } from '../support/local-system.ts';
+import { type RunningSystem, repository, startLocalSystem } from '../support/local-system.ts';
 import { bodiesOf, found, foundBelow, type Needle, ofPicture, ofText } from '../support/needles.ts';
 import { until } from '../support/region-brokers.ts';
 import { type StoredMessage, storedMessages } from '../support/stored-messages.ts';
@@ -119,24 +119,30 @@ async function work(): Promise<void> {
   await systemClock.sleep(6_000);
   await system.region('shanghai').start();
   await done;
+  await follow();
   await askAround();
 }
 
+/** @returns what the command line printed, one JSON value a line */
+async function meridian(...command: readonly string[]): Promise<readonly unknown[]> {
+  const program = join(repository, 'packages', 'cli', 'src', 'main.ts');
+  const given = [program, '--state', stateRoot, '--json', ...command];
+  const { stdout } = await promisify(execFile)(process.execPath, given);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line): unknown => JSON.parse(line));
+}
+
+/** As an operator does it; then every region has seen it. */
 async function agree(name: string, rule: string): Promise<void> {
-  const value = encodeTenant({ name, residency: parseRule(rule) });
-  const { versionVector } = await createClient(StateService, await running.syncChannel('beijing')).put({
-    key: `tenant/${name}`,
-    value,
-  });
-  for (const region of running.system.regions.keys()) {
-    const state = createClient(StateService, await running.syncChannel(region));
-    await until(() =>
-      state.get({ key: `tenant/${name}`, versionVector }).then(
-        ({ entry }) => (entry?.versions.length ?? 0) > 0,
-        () => false,
-      ),
+  await meridian('tenants', 'set', name, '--residency', rule, '--region', 'beijing');
+  const expected = { tenant: name, residency: [rule], conflicted: false };
+  for (const region of running.system.regions.keys())
+    await until(
+      async () => isDeepStrictEqual(await meridian('tenants', 'list', '--region', region), [expected]),
+      30_000,
     );
-  }
 }
 
 /** Submits and watches to the end, over whatever happens. */
@@ -196,6 +202,17 @@ async function callsUnderRules(): Promise<void> {
       const failure = await call.then(() => undefined, Failure.from);
       if (failure?.reason !== 'RESIDENCY_REGION_NOT_ALLOWED') throw new Error(`guangzhou said ${failure?.reason}`);
     }
+}
+
+/** Told to follow, the command line goes from guangzhou to the preferred region that the refusal names. */
+async function follow(): Promise<void> {
+  const [picture] = pictures.get('refusedmark') ?? [];
+  const file = join(stateRoot, 'refused.jpg');
+  await writeFile(file, picture?.bytes ?? '');
+  const asked = ['recognize', file, '--region', FORBIDDEN, '--tenant', 'acme', '--model', MODEL];
+  const refused = await meridian(...asked).then(() => '', String);
+  expect(refused).toContain('RESIDENCY_REGION_NOT_ALLOWED');
+  expect(await meridian(...asked, '--follow')).toMatchObject([{ result: { entryRegion: 'shanghai' } }]);
 }
 
 /** People in guangzhou ask for what they hear of. */
