@@ -5,6 +5,7 @@ import { envelopes } from './envelopes.scenario.ts';
 import { jobs } from './jobs.scenario.ts';
 import { plan } from './plan.scenario.ts';
 import { recognition } from './recognition.scenario.ts';
+import { tiling } from './tiling.scenario.ts';
 
 /**
  * One system of three regions for all scenarios that take it as `make run` starts it: its start costs more than most of
@@ -20,4 +21,4 @@ beforeAll(async () => {
 
 afterAll(() => running?.stop(), START_MS);
 
-for (const scenario of [envelopes, jobs, recognition, cache, plan]) scenario(() => running);
+for (const scenario of [envelopes, jobs, recognition, cache, tiling, plan]) scenario(() => running);
