@@ -58,6 +58,8 @@ export class SchedulerWorld {
   readonly states = new Map<RegionName, WatchedState>();
   /** What schedulers told of their tasks with models of rolls, the last one last. */
   readonly reports: MessageInitShape<typeof ReportEvidenceRequestSchema>[] = [];
+  /** Of the link between the regions, for schedulers that are started from now on. */
+  bandwidthMbps = 1000;
   readonly #closers: (() => Promise<unknown> | unknown)[] = [];
 
   private constructor(directory: string, authority: Authority) {
@@ -191,7 +193,7 @@ export class RunningScheduler {
     };
     const followed = world.states.get(region)?.replica;
     const replica = followed ?? registry(world);
-    const parts = assemble(context, { bus, replica, rolls, topology: topology(), server });
+    const parts = assemble(context, { bus, replica, rolls, topology: topology(world.bandwidthMbps), server });
     if (followed !== undefined) parts.components.unshift(followed);
     const scheduler = new RunningScheduler(region, { telemetry, bus, ...parts });
     await scheduler.#lifecycle.start();
@@ -253,7 +255,7 @@ function registry({ aliases, removed, tenants }: Pick<SchedulerWorld, 'aliases' 
   };
 }
 
-function topology(): Topology {
+function topology(bandwidthMbps: number): Topology {
   return {
     regions: REGIONS.map((name) => ({
       name,
@@ -264,7 +266,7 @@ function topology(): Topology {
       leafAddress: 'unused:1',
       grpcAddress: `door-${name}:1`,
     })),
-    links: [{ between: ['beijing', 'shanghai'], roundTripMs: 20, bandwidthMbps: 1000 }],
+    links: [{ between: ['beijing', 'shanghai'], roundTripMs: 20, bandwidthMbps }],
   };
 }
 

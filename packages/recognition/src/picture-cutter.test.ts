@@ -88,6 +88,20 @@ describe('pieces', () => {
     expect(bytesOf(lossy)).toBeLessThan(bytesOf(lossless));
   });
 
+  test.each(['letterbox', 'stretch', 'crop'] as const)(
+    'of %s: the whole alone, shrunk, shows the same',
+    async (fit) => {
+      const jpeg = await scene().jpeg({ quality: 95 }).toBuffer();
+      const frame = { ...input, fit, ...(fit === 'crop' && { width: 48, height: 48, shorterSide: 64 }) };
+      const { picture, pieces } = await cutter.cut(jpeg, { ...order, input: frame, tilesMax: 1 });
+      expect(picture).toEqual({ width: WIDTH, height: HEIGHT });
+      expect(pieces).toHaveLength(1);
+      const seen = await decoder.fit(pieces[0]?.bytes ?? new Uint8Array(), frame);
+      const original = await decoder.fit(jpeg, frame);
+      expect(Buffer.from(seen.pixels.data).equals(Buffer.from(original.pixels.data))).toBe(true);
+    },
+  );
+
   test('do not exist of a picture that the model sees in full', async () => {
     const small = await scene().resize(60, 40).jpeg().toBuffer();
     expect(await cutter.cut(small, order)).toEqual({ picture: { width: 60, height: 40 }, pieces: [] });

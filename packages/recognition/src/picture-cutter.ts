@@ -7,7 +7,7 @@ import { PictureDecoder, type Pixels, SIDE_MAX } from './picture-decoder.ts';
 /** How a picture is to be cut for a model. */
 export interface CutOrder {
   readonly input: InputFrame;
-  /** As `tilesOf` takes them. */
+  /** As `tilesOf` takes them; 1 asks for the whole picture alone, shrunk. */
   readonly tilesMax: number;
   readonly overlapShare: number;
   /** JPEG in place of PNG. */
@@ -51,6 +51,7 @@ export class PictureCutter {
 
   /** @throws Failure as {@link PictureDecoder}; INVALID_ARGUMENT / PIECES_TOO_LARGE. Not retryable. */
   async cut(bytes: Uint8Array, order: CutOrder): Promise<CutPicture> {
+    if (order.tilesMax === 1) return this.#shrink(bytes, order);
     const { picture, pixels } = await this.#decoder.whole(bytes, SIDE_MAX);
     const tiles = tilesOf({ picture, ...order });
     if (tiles.length === 0) return { picture, pieces: [] };
@@ -58,8 +59,8 @@ export class PictureCutter {
     let total = 0;
     for (const area of [...tiles, wholeOf(picture)]) {
       const isWhole = area.width === picture.width && area.height === picture.height;
-      const pipeline = isWhole ? await this.#whole(bytes, pixels, order.input) : tile(pixels, area, order.input);
-      const encoded = await (order.lossy ? pipeline.jpeg(LOSSY) : pipeline.png(LOSSLESS)).toBuffer();
+      const whole = isWhole ? await this.#shrunk(bytes, picture, order.input) : undefined;
+      const encoded = await encode(isWhole ? rawOf(whole ?? pixels) : tile(pixels, area, order.input), order);
       total += encoded.length;
       if (total > PIECES_BYTES_MAX) throw tooLarge();
       pieces.push({ area, bytes: encoded });
@@ -67,12 +68,24 @@ export class PictureCutter {
     return { picture, pieces };
   }
 
-  async #whole(bytes: Uint8Array, pixels: Pixels, input: InputFrame): Promise<Sharp> {
-    const size = shownSize(pixels, input);
-    if (size === undefined) return rawOf(pixels);
-    const isInside = input.fit === 'letterbox';
-    return rawOf(await this.#decoder.scaled(bytes, isInside ? input : size, isInside ? 'inside' : 'fill'));
+  /** None when the model's input takes all of the picture. */
+  async #shrink(bytes: Uint8Array, order: CutOrder): Promise<CutPicture> {
+    const picture = await this.#decoder.size(bytes);
+    const pixels = await this.#shrunk(bytes, picture, order.input);
+    if (pixels === undefined) return { picture, pieces: [] };
+    return { picture, pieces: [{ area: wholeOf(picture), bytes: await encode(rawOf(pixels), order) }] };
   }
+
+  async #shrunk(bytes: Uint8Array, picture: Size, input: InputFrame): Promise<Pixels | undefined> {
+    const size = shownSize(picture, input);
+    if (size === undefined) return undefined;
+    const isInside = input.fit === 'letterbox';
+    return this.#decoder.scaled(bytes, isInside ? input : size, isInside ? 'inside' : 'fill');
+  }
+}
+
+function encode(pipeline: Sharp, { lossy }: CutOrder): Promise<Buffer> {
+  return (lossy ? pipeline.jpeg(LOSSY) : pipeline.png(LOSSLESS)).toBuffer();
 }
 
 function tile(pixels: Pixels, area: Area, input: InputFrame): Sharp {

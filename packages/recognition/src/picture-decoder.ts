@@ -70,6 +70,12 @@ export class PictureDecoder {
     return withHeader(bytes, decode(shrunk, 'RGB'));
   }
 
+  /** Upright, by the header alone. */
+  async size(bytes: Uint8Array): Promise<Size> {
+    requireAcceptable(bytes);
+    return readHeader(bytes);
+  }
+
   /** The whole picture in RGB, inside of the size or stretched to it, as `fit` does it with a model's input. */
   async scaled(bytes: Uint8Array, { width, height }: Size, fit: 'inside' | 'fill'): Promise<Pixels> {
     requireAcceptable(bytes);

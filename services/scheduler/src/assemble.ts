@@ -32,7 +32,7 @@ import { PeerProbe } from './outbound/peer-probe.ts';
 import { SpanArchive } from './outbound/span-archive.ts';
 import { TaskTracer } from './outbound/task-tracer.ts';
 import { Calls } from './owner/calls.ts';
-import { Effects } from './owner/effects.ts';
+import { Effects, type Measurement } from './owner/effects.ts';
 import { JobEndings } from './owner/job-endings.ts';
 import { JobIntake } from './owner/job-intake.ts';
 import { JobKeeper } from './owner/job-keeper.ts';
@@ -41,6 +41,7 @@ import { JobRetention } from './owner/job-retention.ts';
 import { Owner } from './owner/owner.ts';
 import { PlacementNews } from './owner/placement-news.ts';
 import { WorkerStreams } from './owner/worker-streams.ts';
+import { PayloadForms } from './payload/payload-forms.ts';
 import { DemandMeter } from './placement/demand.ts';
 import { LinkBandwidths } from './placement/link-bandwidth.ts';
 import { Membership } from './placement/membership.ts';
@@ -104,6 +105,7 @@ export function assemble(context: Context, doors: Doors): { components: Componen
     ...{ ...common, owner: { region, replica: name }, calls, tracer, dispatcher, cached, tiled: parts.tiled },
   });
   const openTasks = () => owner.dispatcher.openTasks + parts.tiledJobs.openTasks;
+  const corrected = parts.payload.corrected.bind(parts.payload);
   const rejected = (what: string) => parts.metrics.rejectedReports.add(1, { [attributeNames.reason]: what });
   const door = new Door({
     ...{ server, calls, streams, residency, listen: config.grpcListen },
@@ -111,7 +113,17 @@ export function assemble(context: Context, doors: Doors): { components: Componen
     submit: new SubmitJobHandler({ ...common, index, intake, retention, spool, openTasks, limits: config }),
     jobs: new JobsHandlers({ region, index, store, endings, started: () => owner.started }),
     regions: new RegionsHandlers({ region, regions, models: replica, archive, vector, dispatcher, clock }),
-    collector: new Collector({ region, replica: name, regions, streams, dispatcher, clock, logger, rejected }),
+    collector: new Collector({
+      region,
+      replica: name,
+      regions,
+      streams,
+      dispatcher,
+      clock,
+      logger,
+      rejected,
+      corrected,
+    }),
     drainGraceMs: config.drainTimeoutMs * DRAIN_CALLS_SHARE,
     closing: () => effects.close(),
   });
@@ -230,9 +242,17 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   });
   const claims = new ClaimPublisher({ bus, owner: name, logger, timeoutMs: config.claimTimeoutMs });
   const evidence = new RollEvidence({ ...name, models: replica, client: rolls, clock, logger });
+  const modelByDigest = (digest: string) => replica.modelByDigest(digest);
+  const payload = new PayloadForms({ region, regions, cutter, modelByDigest, logger });
+  // Of a shrunk picture it is not known here how many bytes were on the way.
+  const wholeOnly: Measurement = {
+    ended: (task, ending, nowMs) => {
+      if (!payload.isShrunk(task.taskId)) bandwidths.ended(task, ending, nowMs);
+    },
+  };
   const effects = new Effects({
-    ...{ clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, dispatcher },
-    measurements: [meter, bandwidths, variations],
+    ...{ payload, clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, dispatcher },
+    measurements: [meter, variations, wholeOnly],
     canPlace: () => bus.connected && owner.started,
   });
   // What an earlier life had accepted is no demand of now.
@@ -250,7 +270,20 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
     ...{ index, store, spool, clock, logger, streamBudgetBytes: config.jobsBudgetBytes },
     openTasks: () => dispatcher().openTasks + tiledJobs.openTasks,
   });
-  const ends = { endings, evidence, retention, meter, bandwidths, variations, cacheMeter, residency, cutter, tiled, tiledJobs };
+  const ends = {
+    endings,
+    evidence,
+    retention,
+    meter,
+    bandwidths,
+    variations,
+    cacheMeter,
+    residency,
+    cutter,
+    tiled,
+    tiledJobs,
+    payload,
+  };
   return { regions, metrics, cache, tracer, index, store, spool, calls, streams, intake, effects, owner, ...ends };
 }
 

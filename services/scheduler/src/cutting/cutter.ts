@@ -60,6 +60,11 @@ export class Cutter implements Component {
     return this.#gone;
   }
 
+  /** Pictures in work and before it. */
+  get waiting(): number {
+    return this.#waiting.length + (this.#current === undefined ? 0 : 1);
+  }
+
   /** 0 when there is none. */
   get pid(): number {
     return this.#process?.pid ?? 0;

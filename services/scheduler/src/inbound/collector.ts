@@ -8,6 +8,7 @@ import { HEARTBEAT_MS, LOCAL_HEARTBEAT_MS, type WorkerStreams } from '../owner/w
 import { readLoad } from '../placement/load-news.ts';
 import type { RegionView } from '../placement/region-view.ts';
 import type { Dispatcher } from '../tasks/dispatcher.ts';
+import type { WorkerResult } from '../tasks/ports.ts';
 
 export interface CollectorOptions {
   readonly region: string;
@@ -17,6 +18,8 @@ export interface CollectorOptions {
   readonly dispatcher: () => Dispatcher;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** A result in which the picture has its own size, whatever the worker was sent of it. */
+  readonly corrected: (result: WorkerResult) => WorkerResult;
   /** A message that cannot be true was left out of account. */
   readonly rejected: (what: string) => void;
 }
@@ -108,7 +111,7 @@ export class Collector {
       case 'result':
         // First what the region said before the result left.
         this.#hear(stream, message.value.load, nowMs);
-        dispatcher().result(stream.ref, workerResult(message.value), nowMs);
+        dispatcher().result(stream.ref, this.#o.corrected(workerResult(message.value)), nowMs);
         break;
       case 'returned':
         dispatcher().returned(stream.ref, message.value.taskId, Number(message.value.fence), nowMs);

@@ -24,7 +24,7 @@ const ready = new Set<string>();
 beforeEach(async () => {
   clock = new VirtualClock(1_700_000_000_000);
   views = regionViews(clock.nowMs());
-  meter = new DemandMeter();
+  meter = new DemandMeter(({ tenant }) => (tenant === 'ruled' ? new Set(['shanghai', 'beijing']) : undefined));
   cacheMeter = new CacheMeter();
   reports = [];
   ready.clear();
@@ -63,7 +63,7 @@ describe('what a scheduler tells of its callers and its links', () => {
   test('once a second, with later times each, what was asked for and where it can run', async () => {
     await pass(1);
     for (let n = 0; n < 6; n++) meter.accepted(aTask(aWork(), n));
-    for (let n = 0; n < 3; n++) meter.accepted(aTask(aWork({ allowedRegions: new Set(['shanghai', 'beijing']) }), n));
+    for (let n = 0; n < 3; n++) meter.accepted(aTask(aWork({ tenant: 'ruled' }), n));
     ready.delete('beijing');
     const said = await pass(3_000);
     expect(said).toHaveLength(3);

@@ -2,6 +2,7 @@ import { attributeNames, type Clock, type Logger } from '@meridian/runtime';
 import type { Metrics } from '../metrics.ts';
 import type { ClaimPublisher } from '../outbound/claim-publisher.ts';
 import type { TaskTracer } from '../outbound/task-tracer.ts';
+import type { PayloadForms } from '../payload/payload-forms.ts';
 import type { RollEvidence } from '../rolls/roll-evidence.ts';
 import type { Dispatcher } from '../tasks/dispatcher.ts';
 import type { DispatchPorts } from '../tasks/ports.ts';
@@ -23,6 +24,7 @@ export interface EffectsOptions {
   readonly evidence: Pick<RollEvidence, 'ended'>;
   /** What learns from tasks that have ended. */
   readonly measurements: readonly Measurement[];
+  readonly payload: Pick<PayloadForms, 'bytes' | 'ended'>;
   readonly dispatcher: () => Dispatcher;
   /** Nothing can be placed while the own broker is out of reach. */
   readonly canPlace: () => boolean;
@@ -62,7 +64,7 @@ export class Effects implements DispatchPorts {
   }
 
   sendPicture(stream: string, task: Task, fence: number): void {
-    const { streams, metrics, dispatcher, clock } = this.#o;
+    const { streams, metrics, dispatcher, clock, payload } = this.#o;
     const { taskId } = task;
     const to = streams.get(stream);
     to?.sendPicture({
@@ -70,7 +72,7 @@ export class Effects implements DispatchPorts {
       fence,
       bytes: () => {
         const wanted = dispatcher().wanted(taskId, fence);
-        return wanted && this.#picture(wanted);
+        return wanted && payload.bytes(wanted, fence, to.ref.region, () => this.#picture(wanted));
       },
       sent: (bytes) => metrics.pictureBytes.add(bytes, { [attributeNames.targetRegion]: to.ref.region }),
       failed: ({ code, reason, message }) => {
@@ -110,7 +112,7 @@ export class Effects implements DispatchPorts {
   }
 
   ended(task: Task, ending: Ending): void {
-    const { metrics, tracer, calls, evidence, measurements, clock } = this.#o;
+    const { metrics, tracer, calls, evidence, measurements, payload, clock } = this.#o;
     const isCall = task.work.jobId === '';
     tracer.endTask(task, ending, clock.nowMs());
     const labels = { [attributeNames.outcome]: ending.how, kind: isCall ? 'call' : 'job' };
@@ -118,6 +120,7 @@ export class Effects implements DispatchPorts {
     metrics.taskDuration.record(ending.times.totalMs, labels);
     evidence.ended(task, ending);
     for (const each of measurements) each.ended(task, ending, clock.monotonicMs());
+    payload.ended(task.taskId);
     if (isCall) calls.ended(task, ending);
   }
 

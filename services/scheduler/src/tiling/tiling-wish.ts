@@ -32,7 +32,7 @@ export function tasksOfPicture(wish: TilingWish | undefined): number {
 
 const side = z.int().min(8).max(4096);
 const cuttable = z.object({
-  decoder: z.object({ kind: z.enum(['rows', 'boxes', 'yolo', 'blazeface']) }),
+  decoder: z.object({ kind: z.enum(['rows', 'boxes', 'yolo', 'blazeface', 'classifier']) }),
   parts: z.object({
     model: z.object({
       input: z.object({
@@ -51,12 +51,17 @@ const cuttable = z.object({
  */
 export function cutOrderFor(wish: TilingWish, name: string, manifest: unknown): CutOrder {
   const read = cuttable.safeParse(manifest);
-  if (!read.success) {
+  if (!read.success || read.data.decoder.kind === 'classifier') {
     const message = `model ${name} cannot be used with tiling: only models that find objects in boxes can`;
     throw new Failure('INVALID_ARGUMENT', message, { reason: 'TILING_UNSUPPORTED' });
   }
   const { tilesMax, overlapPercent, lossy } = wish;
   return { input: read.data.parts.model.input, tilesMax, overlapShare: overlapPercent / 100, lossy };
+}
+
+/** What the model sees of a picture; undefined where that is more than its input, as with text, and for what is no manifest. */
+export function inputFrameOf(manifest: unknown): CutOrder['input'] | undefined {
+  return cuttable.safeParse(manifest).data?.parts.model.input;
 }
 
 function invalid(message: string): Failure {
