@@ -13,7 +13,7 @@ export {
 export { type Flow, minCostFlow } from './flow/min-cost-flow.ts';
 export { type Network, NetworkBuilder } from './flow/network.ts';
 export { type Beliefs, cheapest, costOf, expectedWaitMs, WAIT_WEIGHT } from './online/cheapest.ts';
-export { PRICE_INTERVAL_MS, PriceController } from './online/price.ts';
+export { RegionPrice } from './online/region-price.ts';
 export {
   CLASSES,
   type PlanProblem,

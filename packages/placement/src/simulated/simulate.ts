@@ -1,6 +1,6 @@
 import { seededRandom } from '@meridian/runtime';
 import type { Beliefs } from '../online/cheapest.ts';
-import { PRICE_INTERVAL_MS, PriceController } from '../online/price.ts';
+import { RegionPrice } from '../online/region-price.ts';
 import { Events } from './events.ts';
 import type { Placing, Policy, Sight } from './policy.ts';
 import { ReportPool } from './reports.ts';
@@ -8,14 +8,13 @@ import type { Scenario } from './scenario.ts';
 import { TaskQueue } from './task-queue.ts';
 import { drawWorkload, type Workload } from './workload.ts';
 
-/** Between two reports of a region to all others. */
+/** Between two looks of a region at itself, and reports of that to all others: as often as a busy one does in production. */
 const GOSSIP_MS = 100;
 
 const REACHES = 0;
 const FINISHES = 1;
 const TOLD = 2;
 const GOSSIPS = 3;
-const PRICES = 4;
 
 export interface Answers {
   /** Of each task, in no order, ms: nothing is shed or left out. */
@@ -51,7 +50,7 @@ class World {
   readonly #events = new Events();
   readonly #reports = new ReportPool();
   readonly #sight: Sight;
-  readonly #prices: readonly PriceController[];
+  readonly #prices: readonly RegionPrice[];
   readonly #queues: readonly TaskQueue[];
   readonly #busy: Int32Array;
   readonly #workers: Int32Array;
@@ -69,7 +68,7 @@ class World {
     const count = regions.length;
     this.#scenario = scenario;
     this.#tasks = tasks;
-    this.#prices = regions.map(() => new PriceController());
+    this.#prices = regions.map(() => new RegionPrice());
     this.#queues = regions.map(() => new TaskQueue());
     this.#busy = new Int32Array(count);
     this.#ran = new Int32Array(count);
@@ -83,10 +82,8 @@ class World {
       (way) => way / 2,
     );
     this.#placing = policy.begin(this.#sight, seededRandom(seed));
-    for (let j = 0; j < count; j++) {
-      this.#events.add((GOSSIP_MS * j) / count, GOSSIPS, j, 0);
-      this.#events.add((PRICE_INTERVAL_MS * j) / count, PRICES, j, 0);
-    }
+    // Whole milliseconds, so that sums of them are exact.
+    for (let j = 0; j < count; j++) this.#events.add(Math.floor((GOSSIP_MS * j) / count), GOSSIPS, j, 0);
   }
 
   run(): Answers {
@@ -104,8 +101,7 @@ class World {
       if (kind === REACHES) this.#reaches(place, item);
       else if (kind === FINISHES) this.#finishes(place, item);
       else if (kind === TOLD) this.#told(place, item);
-      else if (kind === GOSSIPS) this.#gossips(place);
-      else this.#looks(place);
+      else this.#gossips(place);
     }
     const sum = this.#latencies.reduce((a, b) => a + b, 0);
     return { latenciesMs: this.#latencies, meanMs: sum / this.#answered, ran: [...this.#ran] };
@@ -152,17 +148,12 @@ class World {
   }
 
   #gossips(region: number): void {
-    for (let origin = 0; origin < this.#sight.regions; origin++) this.#tell(origin, region);
     this.#setWorkers(region);
-    this.#events.add(this.#nowMs + GOSSIP_MS, GOSSIPS, region, 0);
-  }
-
-  #looks(region: number): void {
-    this.#setWorkers(region);
-    const price = this.#prices[region] as PriceController;
-    price.observe(this.#outstanding(region), this.#workers[region] as number, PRICE_INTERVAL_MS);
+    const price = this.#prices[region] as RegionPrice;
+    price.observe({ contending: this.#outstanding(region), slots: this.#workers[region] as number }, this.#nowMs);
     this.#sight.truth.priceMs[region] = price.priceMs;
-    this.#events.add(this.#nowMs + PRICE_INTERVAL_MS, PRICES, region, 0);
+    for (let origin = 0; origin < this.#sight.regions; origin++) this.#tell(origin, region);
+    this.#events.add(this.#nowMs + GOSSIP_MS, GOSSIPS, region, 0);
   }
 
   #setWorkers(region: number): void {
@@ -179,7 +170,7 @@ class World {
       region,
       this.#outstanding(region),
       this.#workers[region] as number,
-      (this.#prices[region] as PriceController).priceMs,
+      (this.#prices[region] as RegionPrice).priceMs,
       this.#received[way] as number,
     );
     this.#events.add(this.#nowMs + (this.#halfWayMs[way] as number), TOLD, origin, report);

@@ -1,8 +1,8 @@
 import { subject } from '@meridian/contracts';
 import type { MessageBus } from '@meridian/messaging';
+import { RegionPrice } from '@meridian/placement';
 import type { Clock, Component, Logger, Timer } from '@meridian/runtime';
 import type { WorkerLoad } from '../owner/worker-stream.ts';
-import { RegionPrice } from '../placement/region-price.ts';
 import { CLOCK_STEP_MS, type RegionView } from '../placement/region-view.ts';
 import type { ClaimLeftovers } from './claim-leftovers.ts';
 

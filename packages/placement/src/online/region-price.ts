@@ -1,4 +1,4 @@
-import { PRICE_INTERVAL_MS, PriceController } from '@meridian/placement';
+import { PRICE_INTERVAL_MS, PriceController } from './price.ts';
 
 /** What a region counts of itself. */
 export interface Occupancy {
