@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { RegionPrice, restingOccupancy } from './region-price.ts';
+import { RegionPrice } from './region-price.ts';
 
 /** Observes every 100 ms. @returns the time of the last look */
 function observe(price: RegionPrice, contending: number, fromMs: number, forMs: number, slots = 2): number {
@@ -31,11 +31,11 @@ test('is nothing after a second without work, and without workers', () => {
   expect(price.priceMs).toBe(0);
 });
 
-test('rests where chance alone would make it: a small region bears more for each place than a large one', () => {
-  expect([1, 2, 3, 10, 100].map((places) => Number(restingOccupancy(places).toFixed(1)))).toEqual([4, 2.2, 1.7, 1, 1]);
+test('rests at one task for each place, in a region of one place too: what one look sees too much, the next may see too little', () => {
   const price = new RegionPrice();
-  observe(price, 4, 0, 3_000, 1);
-  expect(price.priceMs).toBeLessThan(1);
-  observe(price, 7, 3_000, 1_000, 1);
+  for (let nowMs = 0; nowMs < 3_000; nowMs += 100)
+    price.observe({ contending: nowMs % 200 === 0 ? 0 : 2, slots: 1 }, nowMs);
+  expect(price.priceMs).toBe(0);
+  observe(price, 2, 3_000, 1_000, 1);
   expect(price.priceMs).toBeGreaterThan(1);
 });
