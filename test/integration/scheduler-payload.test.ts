@@ -30,8 +30,9 @@ afterEach(() => world.close());
 async function sent(bandwidthMbps: number, bytes: Uint8Array, region: 'beijing' | 'shanghai' = 'shanghai') {
   world.bandwidthMbps = bandwidthMbps;
   beijing = await world.start('beijing');
+  const shanghai = await world.start('shanghai');
   const door = await world.recognition(beijing);
-  const worker = await world.worker(region, 'w1', [beijing]);
+  const worker = await world.worker(region, 'w1', [beijing, shanghai]);
   let received: Uint8Array | undefined;
   worker.answer = (self, key) => {
     received = self.picture(key);
