@@ -13,7 +13,9 @@ export {
 export { type Flow, minCostFlow } from './flow/min-cost-flow.ts';
 export { type Network, NetworkBuilder } from './flow/network.ts';
 export { type Beliefs, cheapest, costOf, expectedWaitMs, WAIT_WEIGHT } from './online/cheapest.ts';
+export { DemandForecast } from './online/demand-forecast.ts';
 export { RegionPrice } from './online/region-price.ts';
+export { TaskSizes } from './online/task-size.ts';
 export {
   CLASSES,
   type PlanProblem,

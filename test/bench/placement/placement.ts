@@ -1,10 +1,16 @@
 import { type Row, report } from '../report.ts';
+import { learningRows } from './learning.ts';
 import { policyRows } from './policies.ts';
 import { optimalityRows } from './solver-optimality.ts';
 import { speedRows } from './solver-speed.ts';
 
 /** Each gives its rows; none needs a network. */
-const PARTS: readonly (() => readonly Row[] | Promise<readonly Row[]>)[] = [speedRows, optimalityRows, policyRows];
+const PARTS: readonly (() => readonly Row[] | Promise<readonly Row[]>)[] = [
+  speedRows,
+  optimalityRows,
+  policyRows,
+  learningRows,
+];
 
 /** The placement's own code: the plan's solver against LP packages, and policies in the simulated world. */
 export async function placement(): Promise<boolean> {

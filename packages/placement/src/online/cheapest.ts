@@ -16,16 +16,22 @@ export interface Beliefs {
 export const WAIT_WEIGHT = 2;
 
 /**
- * The region with the least way + service + price + WAIT_WEIGHT × expected wait; the first of equals.
+ * The region with the least way + service + size × price + WAIT_WEIGHT × expected wait; the first of equals.
  * @param allows whether the task may run there
+ * @param size of the task beside a usual one ({@link TaskSizes})
  * @returns its number; −1 for none
  */
-export function cheapest(beliefs: Beliefs, allows: (region: number) => boolean, waitWeight = WAIT_WEIGHT): number {
+export function cheapest(
+  beliefs: Beliefs,
+  allows: (region: number) => boolean,
+  waitWeight = WAIT_WEIGHT,
+  size = 1,
+): number {
   let best = -1;
   let least = Number.POSITIVE_INFINITY;
   for (let region = 0; region < beliefs.wayMs.length; region++) {
     if (!allows(region)) continue;
-    const costMs = costOf(beliefs, region, waitWeight);
+    const costMs = costOf(beliefs, region, waitWeight, size);
     if (costMs < least) {
       least = costMs;
       best = region;
@@ -34,9 +40,9 @@ export function cheapest(beliefs: Beliefs, allows: (region: number) => boolean, 
   return best;
 }
 
-export function costOf(beliefs: Beliefs, region: number, waitWeight: number): number {
+export function costOf(beliefs: Beliefs, region: number, waitWeight: number, size = 1): number {
   const { wayMs, serviceMs, priceMs } = beliefs;
-  const fixedMs = (wayMs[region] as number) + (serviceMs[region] as number) + (priceMs[region] as number);
+  const fixedMs = (wayMs[region] as number) + (serviceMs[region] as number) + size * (priceMs[region] as number);
   return fixedMs + waitWeight * expectedWaitMs(beliefs, region);
 }
 

@@ -1,5 +1,6 @@
 import type { Random } from '@meridian/runtime';
-import { type Beliefs, cheapest, expectedWaitMs } from '../online/cheapest.ts';
+import { type Beliefs, cheapest, expectedWaitMs, WAIT_WEIGHT } from '../online/cheapest.ts';
+import { TaskSizes } from '../online/task-size.ts';
 import { Clairvoyant } from './clairvoyant.ts';
 import type { Policy, Sight } from './policy.ts';
 import { PlanSplit } from './split.ts';
@@ -7,9 +8,28 @@ import { ZoneAware } from './zone-aware.ts';
 
 const everywhere = () => true;
 
-/** The one that runs in production: prices and a multiple of the wait, by stale beliefs. */
+/** The one that runs in production: prices by the size of the task and a multiple of the wait, by stale beliefs. */
 export const priced: Policy = {
   name: 'meridian',
+  begin: ({ beliefs }) => {
+    const sizes = beliefs.map(() => new TaskSizes());
+    return {
+      place: (origin, _, __, size) => {
+        const known = sizes[origin] as TaskSizes;
+        const region = cheapest(beliefs[origin] as Beliefs, everywhere, WAIT_WEIGHT, known.of(MODEL, size));
+        known.placed(MODEL, size);
+        return region;
+      },
+      learn: (origin, size, serviceMs) => (sizes[origin] as TaskSizes).learn(MODEL, size, serviceMs),
+    };
+  },
+};
+
+const MODEL = 'simulated';
+
+/** The same, but every task pays the same: what it was before sizes were learnt. */
+const pricedAlike: Policy = {
+  name: 'meridian-unsized',
   begin: ({ beliefs }) => ({ place: (origin) => cheapest(beliefs[origin] as Beliefs, everywhere) }),
 };
 
@@ -111,7 +131,13 @@ export const PEERS: readonly Policy[] = [
   { name: 'split-1s', begin: (sight: Sight, random: Random) => new PlanSplit(sight, random, 1_000) },
 ];
 
-export const POLICIES: readonly Policy[] = [priced, ...PEERS, ...ORACLES];
+/** The splits, by what demand is forecast to be and not by what it was. */
+const FORECASTS: readonly Policy[] = [
+  { name: 'split-10s-forecast', begin: (sight, random) => new PlanSplit(sight, random, 10_000, true) },
+  { name: 'split-1s-forecast', begin: (sight, random) => new PlanSplit(sight, random, 1_000, true) },
+];
+
+export const POLICIES: readonly Policy[] = [priced, pricedAlike, ...PEERS, ...FORECASTS, ...ORACLES];
 
 function occupancy({ outstanding, unseen, workers }: Beliefs, region: number): number {
   return ((outstanding[region] as number) + (unseen[region] as number) + 1) / Math.max(workers[region] as number, 0.01);

@@ -25,7 +25,10 @@ export interface Policy {
 export interface Placing {
   /**
    * @param serviceMs of this very task: for oracles only
+   * @param size of its picture beside the mean
    * @returns the region that runs it
    */
-  place(origin: number, nowMs: number, serviceMs: number): number;
+  place(origin: number, nowMs: number, serviceMs: number, size: number): number;
+  /** An origin has got a result: how long a worker had it. */
+  learn?(origin: number, size: number, serviceMs: number): void;
 }

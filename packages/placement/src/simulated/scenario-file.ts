@@ -5,7 +5,7 @@ import { DAY_MS, HOME_MS, roundTrips, type Scenario, type Shape, shaped } from '
 
 /** An event of the simulation has one byte for its region. */
 const SCENARIO_REGIONS_MAX = 200;
-/** Tasks of a run; they are drawn before it, 17 bytes each, and each policy takes eight more. */
+/** Tasks of a run; they are drawn before it, 21 bytes each, and each policy takes eight more. */
 const SCENARIO_TASKS_MAX = 20_000_000;
 const SCENARIO_CHARS_MAX = 2 ** 20;
 const WORKERS_MAX = 10_000;
@@ -40,6 +40,7 @@ const scenarioSchema = z.strictObject({
   amplitude: z.number().min(0).max(1).default(0),
   meanServiceMs: z.number().min(0.1).max(100_000).default(30),
   serviceCv: z.number().min(0).max(10).default(0.8),
+  sizePart: z.number().min(0).max(1).default(0),
   durationS: z
     .number()
     .positive()
@@ -59,10 +60,16 @@ export function parseScenario(text: string): Scenario {
   if (!parsed.success)
     throw invalid(parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'file'}: ${message}`));
   const file = parsed.data;
-  const problems = [...nameProblems(file), ...linkProblems(file), ...eventProblems(file)];
+  const problems = [...nameProblems(file), ...linkProblems(file), ...eventProblems(file), ...sizeProblems(file)];
   if (problems.length > 0) throw invalid(problems);
   const fixed = {
-    ...{ name: file.name, regions: file.regions, meanServiceMs: file.meanServiceMs, serviceCv: file.serviceCv },
+    ...{
+      name: file.name,
+      regions: file.regions,
+      meanServiceMs: file.meanServiceMs,
+      serviceCv: file.serviceCv,
+      sizePart: file.sizePart,
+    },
     ...{ durationMs: file.durationS * 1_000, roundTripMs: tripsOf(file) },
   };
   const scenario = shaped(fixed, shapeOfFile(file));
@@ -103,6 +110,10 @@ function eventProblems({ regions, events }: ScenarioFile): string[] {
     ...(regions.some((each) => each.name === region) ? [] : [`events.${at}.region: there is no region ${region}`]),
     ...(from < until ? [] : [`events.${at}: it ends before it begins`]),
   ]);
+}
+
+function sizeProblems({ sizePart, serviceCv }: ScenarioFile): string[] {
+  return sizePart <= serviceCv ? [] : ['sizePart: by sizes alone service times would vary more than serviceCv says'];
 }
 
 function shapeOfFile({ regions, utilization, amplitude, events }: ScenarioFile): Shape {

@@ -10,6 +10,8 @@ export interface Scenario {
   readonly meanServiceMs: number;
   /** Standard deviation ÷ mean of the lognormal service time. */
   readonly serviceCv: number;
+  /** Part of the mean service time that is in proportion to the size of the picture, which an origin knows; 0 … 1. */
+  readonly sizePart: number;
   readonly durationMs: number;
   /** Tasks a second that begin in a region. */
   readonly demand: (region: number, timeMs: number) => number;
@@ -56,6 +58,7 @@ export function scenario(name: ScenarioName, regions: readonly SimulatedRegion[]
     roundTripMs: roundTrips(regions),
     meanServiceMs: MEAN_SERVICE_MS,
     serviceCv: SERVICE_CV,
+    sizePart: 0,
     durationMs: DAY_MS,
   };
   return shaped(days, shapeOf(name, regions));

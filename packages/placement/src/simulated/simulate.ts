@@ -110,7 +110,12 @@ class World {
   #begins(task: number): void {
     const { truth, beliefs, regions } = this.#sight;
     const origin = this.#tasks.origin[task] as number;
-    const region = this.#placing.place(origin, this.#nowMs, this.#tasks.serviceMs[task] as number);
+    const region = this.#placing.place(
+      origin,
+      this.#nowMs,
+      this.#tasks.serviceMs[task] as number,
+      this.#tasks.size[task] as number,
+    );
     const way = origin * regions + region;
     this.#sent[way] = (this.#sent[way] as number) + 1;
     const { unseen } = beliefs[origin] as Beliefs;
@@ -144,7 +149,7 @@ class World {
     truth.outstanding[region] = (truth.outstanding[region] as number) - 1;
     this.#latencies[this.#answered++] = this.#nowMs + backMs - (this.#tasks.startMs[task] as number);
     this.#startWork(region);
-    this.#tell(origin, region);
+    this.#tell(origin, region, task);
   }
 
   #gossips(region: number): void {
@@ -152,7 +157,7 @@ class World {
     const price = this.#prices[region] as RegionPrice;
     price.observe({ contending: this.#outstanding(region), slots: this.#workers[region] as number }, this.#nowMs);
     this.#sight.truth.priceMs[region] = price.priceMs;
-    for (let origin = 0; origin < this.#sight.regions; origin++) this.#tell(origin, region);
+    for (let origin = 0; origin < this.#sight.regions; origin++) this.#tell(origin, region, -1);
     this.#events.add(this.#nowMs + GOSSIP_MS, GOSSIPS, region, 0);
   }
 
@@ -164,7 +169,7 @@ class World {
     this.#startWork(region);
   }
 
-  #tell(origin: number, region: number): void {
+  #tell(origin: number, region: number, task: number): void {
     const way = origin * this.#sight.regions + region;
     const report = this.#reports.add(
       region,
@@ -172,14 +177,17 @@ class World {
       this.#workers[region] as number,
       (this.#prices[region] as RegionPrice).priceMs,
       this.#received[way] as number,
+      task,
     );
     this.#events.add(this.#nowMs + (this.#halfWayMs[way] as number), TOLD, origin, report);
   }
 
   #told(origin: number, report: number): void {
     const beliefs = this.#sight.beliefs[origin] as Beliefs;
-    const { region, received } = this.#reports.read(report, beliefs);
+    const { region, received, task } = this.#reports.read(report, beliefs);
     beliefs.unseen[region] = (this.#sent[origin * this.#sight.regions + region] as number) - received;
+    if (task >= 0)
+      this.#placing.learn?.(origin, this.#tasks.size[task] as number, this.#tasks.serviceMs[task] as number);
   }
 
   #outstanding(region: number): number {

@@ -1,25 +1,29 @@
 import type { Random } from '@meridian/runtime';
+import { DemandForecast } from '../online/demand-forecast.ts';
 import type { PlanProblem, PlanSource } from '../plan/problem.ts';
 import { solvePlan } from '../plan/solve-plan.ts';
 import { DemandMeter } from './demand-meter.ts';
 import type { Placing, Sight } from './policy.ts';
 
 /**
- * The optimal split of the demand of the last interval, drawn by chance until the next plan: what a planner does that nobody
- * corrects in between. It learns demand and workers of all regions at once. What the plan gives up is spread over the workers:
+ * The optimal split of the demand of the last interval, or of what is forecast for the next, drawn by chance until the next
+ * plan: what a planner does that nobody corrects in between. It learns demand and workers of all regions at once. What the plan gives up is spread over the workers:
  * nothing is dropped here.
  */
 export class PlanSplit implements Placing {
   readonly #sight: Sight;
   readonly #random: Random;
   readonly #demand: DemandMeter;
+  /** By origin; none: the next interval is taken to be as the last. */
+  readonly #forecasts: readonly DemandForecast[];
   /** By origin × regions + region: weights. */
   readonly #weights: Float64Array;
 
-  constructor(sight: Sight, random: Random, intervalMs: number) {
+  constructor(sight: Sight, random: Random, intervalMs: number, forecasts = false) {
     this.#sight = sight;
     this.#random = random;
     this.#demand = new DemandMeter(sight.regions, intervalMs);
+    this.#forecasts = forecasts ? sight.names.map(() => new DemandForecast()) : [];
     this.#weights = new Float64Array(sight.regions ** 2);
     for (let i = 0; i < sight.regions; i++) this.#weights[i * sight.regions + i] = 1;
   }
@@ -40,6 +44,7 @@ export class PlanSplit implements Placing {
 
   #plan(): void {
     const { regions, names, truth } = this.#sight;
+    for (const [i, forecast] of this.#forecasts.entries()) forecast.observe(this.#demand.perSecond[i] as number);
     const plan = solvePlan(this.#problem());
     this.#weights.fill(0);
     for (const { source, region, tasksPerSecond } of plan.assignments)
@@ -66,7 +71,7 @@ export class PlanSplit implements Placing {
         return { name, capacity: workers, workers: Math.max(1, workers), bandwidthMbps: Number.POSITIVE_INFINITY };
       }),
       sources: names.map((origin, i): PlanSource => {
-        const tasksPerSecond = this.#demand.perSecond[i] as number;
+        const tasksPerSecond = this.#forecasts[i]?.next ?? (this.#demand.perSecond[i] as number);
         return {
           origin,
           model: 'task',

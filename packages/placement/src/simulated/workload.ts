@@ -1,4 +1,4 @@
-import { seededRandom } from '@meridian/runtime';
+import { type Random, seededRandom } from '@meridian/runtime';
 import type { Scenario } from './scenario.ts';
 
 /** The tasks of a run by the time they begin. Every policy gets the same ones: they differ in nothing but their choices. */
@@ -6,6 +6,8 @@ export interface Workload {
   readonly startMs: Float64Array;
   readonly origin: Uint8Array;
   readonly serviceMs: Float64Array;
+  /** Of the picture, beside the mean. */
+  readonly size: Float32Array;
 }
 
 /** Poisson arrivals in each region and lognormal service times. The same scenario and seed give the same tasks. */
@@ -26,7 +28,8 @@ export function drawWorkload(scenario: Scenario, seed: number): Workload {
     origin[task] = first;
     next[first] = (next[first] as number) + 1;
   }
-  return { startMs, origin, serviceMs: serviceTimes(scenario, count, seed) };
+  const size = sizes(scenario, count, seed);
+  return { startMs, origin, serviceMs: serviceTimes(scenario, size, seed), size };
 }
 
 /** By thinning: candidates come at the highest rate, each counts with the chance of its time. */
@@ -43,17 +46,39 @@ function arrivals({ demand, demandMax, durationMs }: Scenario, origin: number, s
   }
 }
 
-function serviceTimes({ meanServiceMs, serviceCv }: Scenario, count: number, seed: number): Float64Array {
+/** Lognormal pictures; all alike where size does not matter. */
+function sizes({ sizePart }: Scenario, count: number, seed: number): Float32Array {
+  const all = new Float32Array(count).fill(1);
+  if (sizePart === 0) return all;
+  const random = seededRandom(seed * STREAMS + STREAMS - 2);
+  return all.map(() => lognormal(random, SIZE_VARIANCE));
+}
+
+/** Part of the mean is in proportion to the size; the rest of the variation is chance, so that all of it is as the scenario says. */
+function serviceTimes(
+  { meanServiceMs, serviceCv, sizePart }: Scenario,
+  size: Float32Array,
+  seed: number,
+): Float64Array {
   const random = seededRandom(seed * STREAMS + STREAMS - 1);
-  const variance = Math.log(1 + serviceCv * serviceCv);
-  const deviation = Math.sqrt(variance);
-  const times = new Float64Array(count);
-  for (let task = 0; task < count; task++) {
-    const normal = Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
-    times[task] = meanServiceMs * Math.exp(deviation * normal - variance / 2);
+  const chance = (1 + serviceCv ** 2) / (1 + sizePart ** 2 * SIZE_VARIANCE) - 1;
+  const times = new Float64Array(size.length);
+  for (let task = 0; task < size.length; task++) {
+    const expectedMs = meanServiceMs * (1 - sizePart + sizePart * (size[task] as number));
+    times[task] = expectedMs * lognormal(random, Math.max(0, chance));
   }
   return times;
 }
 
-/** Sequences of chance of one seed: one for each region, one for the service times. */
+/** Mean 1. */
+function lognormal(random: Random, variance: number): number {
+  const ofLogarithm = Math.log(1 + variance);
+  const normal = Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
+  return Math.exp(Math.sqrt(ofLogarithm) * normal - ofLogarithm / 2);
+}
+
+/** Standard deviation ÷ mean of picture sizes is 1: most are small, a few are ten times as large. */
+const SIZE_VARIANCE = 1;
+
+/** Sequences of chance of one seed: one for each region, one for the sizes, one for the service times. */
 const STREAMS = 1_000;

@@ -43,6 +43,16 @@ describe('choose', () => {
     expect(pickFrom(views)?.region).toBe('beijing');
   });
 
+  test('a price is for a usual task: one that works twice as long pays twice, a short one hardly', () => {
+    const views = regionViews();
+    views.get('beijing')?.reported({ ...load, price: 40 }, 1);
+    expect(pickFrom(views)).toMatchObject({ region: 'beijing', costMs: 70 });
+    expect(pickFrom(views, aWork(), { size: 2 })?.region).toBe('shanghai');
+    views.get('beijing')?.reported({ ...load, price: 90 }, 1);
+    expect(pickFrom(views)?.region).toBe('shanghai');
+    expect(pickFrom(views, aWork(), { size: 0.5 })).toMatchObject({ region: 'beijing', costMs: 75 });
+  });
+
   test('what is done there and waits for its owner does not stand in the way', () => {
     const views = regionViews();
     views.get('beijing')?.reported({ ...load, outstanding: 5, settled: 5 }, 1);

@@ -22,10 +22,12 @@ export interface ChoiceLimits {
   readonly window: PlacementWindow;
   /** What the residency rules leave, by the tenant's record as it is now. */
   readonly territory: Territory;
+  /** Of the task beside a usual one: it pays the price so many times. */
+  readonly size?: number;
 }
 
 /**
- * The region with the least round trip + transfer + service + price + WAIT_WEIGHT × wait, by the same code as the
+ * The region with the least round trip + transfer + service + size × price + WAIT_WEIGHT × wait, by the same code as the
  * simulation, among those that can take the task now: up, with fresh reports and workers, members, ready for the model,
  * allowed by the residency rules, with room in the window. Of these, one that the rules prefer is taken whatever it costs.
  * The region where it just failed is taken only when there is no other. Afterwards `decision` holds every term and every reason.
@@ -36,7 +38,7 @@ export function choose(task: Task, decision: Decision, limits: ChoiceLimits): Ch
   for (let i = 0; i < views.length; i++) {
     const view = views[i] as RegionView;
     decision.exclude(i, exclusionOf(task, view, limits));
-    believe(decision, i, view, task, limits.window);
+    believe(decision, i, view, task, limits);
   }
   const { preferred } = limits.territory;
   decision.territory = limits.territory;
@@ -78,7 +80,13 @@ function exclusionOf({ work, state }: Task, view: RegionView, limits: ChoiceLimi
   return state.kind === 'ready' && state.excludedRegion === name ? 'just-failed' : '';
 }
 
-function believe(decision: Decision, i: number, view: RegionView, task: Task, window: PlacementWindow): void {
+function believe(
+  decision: Decision,
+  i: number,
+  view: RegionView,
+  task: Task,
+  { window, size = 1 }: ChoiceLimits,
+): void {
   const { beliefs, roundTripMs } = decision;
   const { work, pictureBytes } = task;
   // What lets this task pass costs it nothing, and has no part in the price.
@@ -91,7 +99,8 @@ function believe(decision: Decision, i: number, view: RegionView, task: Task, wi
   beliefs.workers[i] = view.slots;
   beliefs.outstanding[i] = ahead - unseen;
   beliefs.unseen[i] = unseen;
-  beliefs.priceMs[i] = ahead < there ? view.load.price * (ahead / there) : view.load.price;
+  // As it counts for this task, so that an explanation adds up.
+  beliefs.priceMs[i] = size * (ahead < there ? view.load.price * (ahead / there) : view.load.price);
 }
 
 function lastResort({ state }: Task, { views, exclusions }: Decision): number {

@@ -1,3 +1,4 @@
+import { TaskSizes } from '@meridian/placement';
 import { type ChoiceLimits, choose } from '../placement/choose.ts';
 import { Decision } from '../placement/decision.ts';
 import { DecisionLog, type Explanation, explain } from '../placement/decision-log.ts';
@@ -59,6 +60,7 @@ export class Dispatcher {
   readonly #decision: Decision;
   readonly #decisions: DecisionLog;
   readonly #hedging = new Hedging();
+  readonly #sizes = new TaskSizes();
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -142,7 +144,11 @@ export class Dispatcher {
       this.#options.ports.dropped('late-result');
       return;
     }
-    if (outcome.kind === 'recognition') view?.processed(task.work.modelDigest, times.decodeMs + times.inferenceMs);
+    if (outcome.kind === 'recognition') {
+      const tookMs = times.decodeMs + times.inferenceMs;
+      view?.processed(task.work.modelDigest, tookMs);
+      this.#sizes.learn(task.work.modelDigest, task.pictureBytes, tookMs);
+    }
     const origin = { stream: from.id, region: from.region, worker: from.worker };
     const attempt = openAttempt(task);
     if (attempt?.number === 1 && task.work.jobId === '' && outcome.kind === 'recognition')
@@ -258,6 +264,7 @@ export class Dispatcher {
     const fence = fenceOf(term, attempt);
     this.#decisions.add(task, this.#decision, { attempt, fence }, nowMs);
     regions.get(choice.region)?.placed(nowMs);
+    this.#sizes.placed(task.work.modelDigest, task.pictureBytes);
     if (attempt === 1 && task.work.jobId === '') this.#hedging.placed();
     const { region, expectedMs } = choice;
     this.#apply(task, { kind: 'place', region, fence, expectedMs, requires: ruling.requires }, nowMs);
@@ -274,9 +281,10 @@ export class Dispatcher {
     return choice !== undefined && choice.region !== attempt.region && choice.isUncontended;
   }
 
-  #limits({ work }: Task, { territory }: Ruling): ChoiceLimits {
+  #limits({ work, pictureBytes }: Task, { territory }: Ruling): ChoiceLimits {
     const { readyRegions, isRemoved } = this.#options;
-    return { readyRegions: readyRegions(work.modelDigest), isRemoved, window: this.#window, territory };
+    const size = this.#sizes.of(work.modelDigest, pictureBytes);
+    return { readyRegions: readyRegions(work.modelDigest), isRemoved, window: this.#window, territory, size };
   }
 
   #ruling({ work }: Task): Ruling {
