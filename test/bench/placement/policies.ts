@@ -1,4 +1,13 @@
-import { type Beliefs, cheapest, MEASURED_SCENARIOS, type ScenarioName, SIX, TWENTY_FOUR } from '@meridian/placement';
+import {
+  type Beliefs,
+  cheapest,
+  MEASURED_SCENARIOS,
+  type ScenarioName,
+  SIX,
+  TaskSizes,
+  TWENTY_FOUR,
+  WAIT_WEIGHT,
+} from '@meridian/placement';
 import { seededRandom, systemClock } from '@meridian/runtime';
 import type { Row } from '../report.ts';
 import { type Averages, averages, leastOf } from './policy-averages.ts';
@@ -103,7 +112,7 @@ function others(of: Averages, figure: (of: { meanMs: number; p99Ms: number }) =>
 
 const DECISIONS = 2_000_000;
 
-/** The choice among 24 regions whose load is never the same, on one core. */
+/** The choice among 24 regions whose load is never the same, by the size of the task, on one core. */
 function decisionRow(): Row {
   const random = seededRandom(1);
   const column = (most: number) => Float64Array.from(TWENTY_FOUR, () => random.next() * most);
@@ -112,9 +121,13 @@ function decisionRow(): Row {
     ...{ outstanding: column(40), unseen: column(4) },
   };
   const everywhere = () => true;
+  const sizes = new TaskSizes();
+  for (let bytes = 0; bytes < 1_000; bytes++) sizes.learn('model', bytes, 20 + bytes / 50);
   const beganMs = systemClock.monotonicMs();
   for (let task = 0; task < DECISIONS; task++) {
-    const region = cheapest(beliefs, everywhere);
+    const bytes = task % 1_000;
+    const region = cheapest(beliefs, everywhere, WAIT_WEIGHT, sizes.of('model', bytes));
+    sizes.placed('model', bytes);
     beliefs.unseen[region] = ((beliefs.unseen[region] ?? 0) + 1) % 64;
   }
   const seconds = (systemClock.monotonicMs() - beganMs) / 1_000;

@@ -57,6 +57,32 @@ describe('Dispatcher', () => {
     expect(dispatcher.explain('beijing-other/0', 4)).toEqual([]);
   });
 
+  test('a model that takes nine times as long pays nine times the price of the other', () => {
+    const { dispatcher, ports, regions } = aDispatcher();
+    const from = stream('beijing');
+    dispatcher.streamStarted(from);
+    const price = () => regions.get('beijing')?.reported({ outstanding: 0, capacity: 1, price: 40, workers: 1 }, 1);
+    const run = (model: string, at: number, inferenceMs: number) => {
+      const key = `${model}-${at}`;
+      dispatcher.add(tasksOf(aWork({ key, jobId: key, modelDigest: model })));
+      price();
+      dispatcher.round(1);
+      const { task, attempt } = ports.claims.at(-1) ?? { task: undefined, attempt: undefined };
+      const times = { ...TIMES, decodeMs: 0, inferenceMs };
+      const { taskId = '' } = task ?? {};
+      const [explanation] = dispatcher.explain(taskId, 1);
+      dispatcher.result(from, { taskId, fence: attempt?.fence ?? 0, outcome: GOOD, times }, 1);
+      return explanation?.candidates.find(({ region }) => region === 'beijing')?.priceMs;
+    };
+    expect(run('short', 0, 10)).toBeCloseTo(40, 3);
+    for (let at = 1; at < 500; at++) {
+      run('short', at, 10);
+      run('long', at, 90);
+    }
+    expect(run('short', 500, 10)).toBeCloseTo(8, 0);
+    expect(run('long', 500, 90)).toBeCloseTo(72, 0);
+  });
+
   test('a late call is hedged where a place is free; a job is not, nor anything under load', () => {
     const { dispatcher, ports, regions } = aDispatcher();
     const from = stream('beijing');
