@@ -26,6 +26,8 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
+const preferring = (region: string) => ({ ...soon, metadata: { 'meridian-residency': `prefer=region:${region}` } });
+
 /** @returns what the worker of shanghai was sent for a picture that enters in beijing, and what the caller is told */
 async function sent(bandwidthMbps: number, bytes: Uint8Array, region: 'beijing' | 'shanghai' = 'shanghai') {
   world.bandwidthMbps = bandwidthMbps;
@@ -38,7 +40,7 @@ async function sent(bandwidthMbps: number, bytes: Uint8Array, region: 'beijing' 
     received = self.picture(key);
     self.succeed(key);
   };
-  const { result } = await door.recognize({ picture: bytes, residency: { regions: [region] } }, soon);
+  const { result } = await door.recognize({ picture: bytes }, preferring(region));
   return { received: received ?? new Uint8Array(), result, door, worker };
 }
 
@@ -67,7 +69,7 @@ describe('a large picture', () => {
     expect(Buffer.from(received).equals(damaged)).toBe(true);
     worker.answer = (self, key) =>
       self.fail(key, { code: 'INVALID_ARGUMENT', reason: 'PICTURE_TRUNCATED', retryable: false });
-    const again = door.recognize({ picture: damaged, noCache: true, residency: { regions: ['shanghai'] } }, soon);
+    const again = door.recognize({ picture: damaged, noCache: true }, preferring('shanghai'));
     expect(await failureOf(again)).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'PICTURE_TRUNCATED' });
   });
 });

@@ -243,7 +243,8 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const claims = new ClaimPublisher({ bus, owner: name, logger, timeoutMs: config.claimTimeoutMs });
   const evidence = new RollEvidence({ ...name, models: replica, client: rolls, clock, logger });
   const modelByDigest = (digest: string) => replica.modelByDigest(digest);
-  const payload = new PayloadForms({ region, regions, cutter, modelByDigest, logger });
+  const bandwidthMbps = (to: string) => bandwidths.estimate(to, clock.monotonicMs()).mbps;
+  const payload = new PayloadForms({ region, bandwidthMbps, cutter, modelByDigest, logger });
   // Of a shrunk picture it is not known here how many bytes were on the way.
   const wholeOnly: Measurement = {
     ended: (task, ending, nowMs) => {

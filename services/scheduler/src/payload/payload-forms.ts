@@ -2,7 +2,6 @@ import { Failure } from '@meridian/failure';
 import type { CutOrder, CutPicture } from '@meridian/recognition/picture-cutter';
 import type { ModelEntry } from '@meridian/replica';
 import type { Logger } from '@meridian/runtime';
-import type { RegionView } from '../placement/region-view.ts';
 import type { WorkerResult } from '../tasks/ports.ts';
 import type { Task } from '../tasks/task.ts';
 import { inputFrameOf } from '../tiling/tiling-wish.ts';
@@ -10,7 +9,8 @@ import { isWorthShrinking, SHRINKABLE_BYTES_MIN } from './payload-form.ts';
 
 export interface PayloadFormsOptions {
   readonly region: string;
-  readonly regions: ReadonlyMap<string, RegionView>;
+  /** Usable on the way to a region, as measured; undefined for one that is not known. */
+  readonly bandwidthMbps: (region: string) => number | undefined;
   readonly cutter: { readonly waiting: number; cut(picture: Uint8Array, order: CutOrder): Promise<CutPicture> };
   readonly modelByDigest: (digest: string) => ModelEntry | undefined;
   readonly logger: Logger;
@@ -61,9 +61,9 @@ export class PayloadForms {
 
   #order({ pictureBytes, work }: Task, region: string): CutOrder | undefined {
     if (pictureBytes < SHRINKABLE_BYTES_MIN || region === this.#o.region) return undefined;
-    const { cutter, modelByDigest, regions } = this.#o;
+    const { cutter, modelByDigest } = this.#o;
     const input = inputFrameOf(modelByDigest(work.modelDigest)?.manifest);
-    const bandwidthMbps = regions.get(region)?.facts.bandwidthMbps;
+    const bandwidthMbps = this.#o.bandwidthMbps(region);
     if (input === undefined || bandwidthMbps === undefined) return undefined;
     if (!isWorthShrinking({ pictureBytes, input, bandwidthMbps, ahead: cutter.waiting })) return undefined;
     return { input, tilesMax: 1, overlapShare: 0, lossy: false };
