@@ -78,7 +78,7 @@ function intervalOf(link: SyncLink, { intervalMinMs, intervalMaxMs, share }: Syn
   requireLink(link);
   const { peer, roundTripMs, roundBytes, deltaBytesPerSecond } = link;
   const room = (link.bandwidthMbps * 1e6 * share) / 8 - deltaBytesPerSecond;
-  const bytesMs = roundBytes === 0 ? 0 : (roundBytes * 1_000) / Math.max(room, 0);
+  const bytesMs = millisecondsFor(roundBytes, room);
   const wanted = Math.max(intervalMinMs, roundTripMs, bytesMs);
   if (wanted > intervalMaxMs) {
     const why = room > 0 ? `rounds of ${roundBytes} B fit every ${seconds(bytesMs)}` : 'deltas take all of the share';
@@ -98,6 +98,12 @@ function intervalOf(link: SyncLink, { intervalMinMs, intervalMaxMs, share }: Syn
     by: 'least',
     reason: `${seconds(wanted)}: the shortest allowed; the link has room`,
   };
+}
+
+/** Deltas that have more than the share leave nothing, not even for rounds of no bytes. */
+function millisecondsFor(bytes: number, perSecond: number): number {
+  if (perSecond < 0) return Number.POSITIVE_INFINITY;
+  return bytes === 0 ? 0 : (bytes * 1_000) / perSecond;
 }
 
 function requireLink({ peer, roundTripMs, bandwidthMbps, roundBytes, deltaBytesPerSecond }: SyncLink): void {
