@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Plan as LivePlan, PlanService } from '@meridian/contracts/plan';
 import {
   compare,
   type Plan,
@@ -9,6 +10,7 @@ import {
   sharesOf,
   type Scenario as World,
 } from '@meridian/placement';
+import { createClient } from '@meridian/rpc';
 import { seededRandom, systemClock } from '@meridian/runtime';
 import { variations } from '../faults/pictures.ts';
 import { type RunningSystem, repository, startLocalSystem } from '../support/local-system.ts';
@@ -36,6 +38,8 @@ interface Prediction {
 interface Run extends Prediction {
   readonly failures: number;
   readonly machineUse: number;
+  /** Of the plans that beijing's optimizer made meanwhile of what was measured. */
+  readonly live: { readonly latencyMs: number; readonly shares: readonly number[] };
 }
 
 /**
@@ -61,7 +65,7 @@ export const placement: Scenario = async (say) => {
       const seen = await offer(running, world, run);
       runs.push(seen);
       say(
-        `run ${run + 1}: mean ${seen.meanMs.toFixed(0)} ms, p50 ${seen.p50Ms.toFixed(0)} ms, p99 ${seen.p99Ms.toFixed(0)} ms, shares ${list(seen.shares)}; ${seen.failures} failed; ${(seen.machineUse * 100).toFixed(0)} % of the machine`,
+        `run ${run + 1}: mean ${seen.meanMs.toFixed(0)} ms, p50 ${seen.p50Ms.toFixed(0)} ms, p99 ${seen.p99Ms.toFixed(0)} ms, shares ${list(seen.shares)}; ${seen.failures} failed; ${(seen.machineUse * 100).toFixed(0)} % of the machine; its live plans: ${seen.live.latencyMs.toFixed(0)} ms, ${list(seen.live.shares)}`,
       );
     }
   } finally {
@@ -107,17 +111,34 @@ async function offer(running: RunningSystem, world: World, run: number): Promise
   await systemClock.sleep(SETTLE_S * 1_000);
   const fromMs = systemClock.monotonicMs();
   const use = machineUse();
-  await systemClock.sleep(MEASURED_S * 1_000);
+  const live = await livePlans(running, world);
   const used = use();
   const answers = (await Promise.all(loads.map((load) => load.stop()))).flat();
-  return measured(
-    answers.filter(({ sentMs }) => sentMs >= fromMs),
-    world,
-    used,
-  );
+  const counted = answers.filter(({ sentMs }) => sentMs >= fromMs);
+  return { ...measured(counted, world), machineUse: used, live };
 }
 
-function measured(answers: readonly LoadAnswer[], world: World, used: number): Run {
+/** All plans of the measured time together. */
+async function livePlans(running: RunningSystem, { regions }: World): Promise<Run['live']> {
+  const client = createClient(PlanService, await running.planChannel('beijing'));
+  const end = new AbortController();
+  const plans: LivePlan[] = [];
+  const reading = (async () => {
+    for await (const { plan } of client.watchPlan({}, { signal: end.signal })) if (plan !== undefined) plans.push(plan);
+  })().catch(() => undefined);
+  await systemClock.sleep(MEASURED_S * 1_000);
+  end.abort();
+  await reading;
+  const shares = plans.flatMap(({ outcome }) => outcome?.sources.flatMap((source) => source.shares) ?? []);
+  const given = regions.map(({ name }) =>
+    shares.filter(({ region }) => region === name).reduce((sum, { tasksPerSecond }) => sum + tasksPerSecond, 0),
+  );
+  const all = given.reduce((sum, each) => sum + each, 0);
+  const latencyMs = plans.reduce((sum, { outcome }) => sum + (outcome?.latencyMs ?? Number.NaN), 0) / plans.length;
+  return { latencyMs, shares: given.map((each) => each / all) };
+}
+
+function measured(answers: readonly LoadAnswer[], world: World): Omit<Run, 'machineUse' | 'live'> {
   const good = answers.filter(({ failure }) => failure === undefined);
   const sorted = good.map(({ tookMs }) => tookMs).sort((a, b) => a - b);
   const quantile = (part: number) => sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? Number.NaN;
@@ -127,7 +148,6 @@ function measured(answers: readonly LoadAnswer[], world: World, used: number): R
     p99Ms: quantile(0.99),
     shares: world.regions.map(({ name }) => good.filter(({ region }) => region === name).length / good.length),
     failures: answers.length - good.length,
-    machineUse: used,
   };
 }
 
