@@ -23,6 +23,12 @@ const WAITING = [
   ...['state-api', 'state-faults', 'state-log-damage', 'state-sync'],
 ].map((name) => `**/test/integration/${name}.test.ts`);
 
+/** The same of whole systems: what they assert is who is told what, not how soon. */
+const WAITING_SYSTEMS = ['residency', 'roll-cuts'].map((name) => `**/test/e2e/${name}.test.ts`);
+
+/** Two at a time, apart from all others. */
+const paired = { ...base, runner: '<rootDir>/test/support/paired-runner.mjs' };
+
 /** Suites of real brokers and services: one after the other, when the others are done. */
 const serial = { ...base, runner: '<rootDir>/test/support/serial-runner.mjs' };
 
@@ -44,18 +50,18 @@ export default {
       displayName: 'integration',
       testMatch: PURE,
     },
-    {
-      ...base,
-      runner: '<rootDir>/test/support/paired-runner.mjs',
-      displayName: 'integration',
-      testMatch: WAITING,
-    },
+    { ...paired, displayName: 'integration', testMatch: WAITING },
+    { ...paired, displayName: 'e2e', testMatch: WAITING_SYSTEMS },
     {
       ...serial,
       displayName: 'integration',
       testMatch: ['<rootDir>/test/integration/**/*.test.ts', ...[...PURE, ...WAITING].map((path) => `!${path}`)],
     },
-    { ...serial, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
+    {
+      ...serial,
+      displayName: 'e2e',
+      testMatch: ['<rootDir>/test/e2e/**/*.test.ts', ...WAITING_SYSTEMS.map((path) => `!${path}`)],
+    },
   ],
   reporters: ['default', '<rootDir>/test/support/open-handles-reporter.mjs'],
   // Jest takes it from here only, not from a project.
