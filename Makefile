@@ -74,7 +74,7 @@ unit: packages
 faults: packages ## kill, stop and cut real processes under a job and compare with an undisturbed run; ROUNDS=10
 	@exec node --disable-warning=ExperimentalWarning test/faults/main.ts
 
-acceptance: packages ## long checks; ONLY=big-job, starts, cut-off-restarts, garbage, placement, state or rolls
+acceptance: packages ## long checks; ONLY=big-job, starts, cut-off-restarts, garbage, placement, residency, roll-cuts, state or rolls
 	@$(LOCAL) prepare
 	@exec node --disable-warning=ExperimentalWarning test/acceptance/main.ts "$(ONLY)"
 

@@ -20,11 +20,11 @@ const PURE = ['converter-operations', 'converter-parity', 'recognition-photograp
 const WAITING = [
   ...['bad-input', 'broker-authorisation', 'causal-wait', 'claim-leftovers', 'message-bus-regions', 'sync-garbage'],
   ...['cli-events', 'cli-failures', 'cli-jobs', 'cli-models', 'cli-recognize'],
-  ...['state-api', 'state-faults', 'state-log-damage', 'state-sync'],
+  ...['state-api', 'state-log-damage', 'state-sync'],
 ].map((name) => `**/test/integration/${name}.test.ts`);
 
-/** The same of whole systems: what they assert is who is told what, not how soon. */
-const WAITING_SYSTEMS = ['residency', 'roll-cuts'].map((name) => `**/test/e2e/${name}.test.ts`);
+/** Too long for every run: `make acceptance ONLY=residency`, `ONLY=roll-cuts`. */
+const LONG = ['residency', 'roll-cuts'].map((name) => `**/test/e2e/${name}.test.ts`);
 
 /** Two at a time, apart from all others. */
 const paired = { ...base, runner: '<rootDir>/test/support/paired-runner.mjs' };
@@ -44,14 +44,14 @@ export default {
         '<rootDir>/test/{tidy,faults,bench,simulation,rolls,state}/*.test.ts',
       ],
     },
-    { ...serial, displayName: 'contract', testMatch: ['<rootDir>/test/contract/**/*.test.ts'] },
+    { ...paired, displayName: 'contract', testMatch: ['<rootDir>/test/contract/**/*.test.ts'] },
     {
       ...base,
       displayName: 'integration',
       testMatch: PURE,
     },
     { ...paired, displayName: 'integration', testMatch: WAITING },
-    { ...paired, displayName: 'e2e', testMatch: WAITING_SYSTEMS },
+    ...(process.env.MERIDIAN_LONG_TESTS === '1' ? [{ ...serial, displayName: 'long', testMatch: LONG }] : []),
     {
       ...serial,
       displayName: 'integration',
@@ -60,7 +60,7 @@ export default {
     {
       ...serial,
       displayName: 'e2e',
-      testMatch: ['<rootDir>/test/e2e/**/*.test.ts', ...WAITING_SYSTEMS.map((path) => `!${path}`)],
+      testMatch: ['<rootDir>/test/e2e/**/*.test.ts', ...LONG.map((path) => `!${path}`)],
     },
   ],
   reporters: ['default', '<rootDir>/test/support/open-handles-reporter.mjs'],

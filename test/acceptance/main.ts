@@ -1,5 +1,6 @@
 import { bigJob } from './big-job.ts';
 import { garbage } from './garbage.ts';
+import { longSuite } from './long-suite.ts';
 import { placement } from './placement.ts';
 import { rolls } from './rolls.ts';
 import type { Scenario } from './scenario.ts';
@@ -11,6 +12,8 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'cut-off-restarts': cutOffRestarts,
   garbage,
   placement,
+  residency: longSuite('residency'),
+  'roll-cuts': longSuite('roll-cuts'),
   rolls,
   starts,
   state,
