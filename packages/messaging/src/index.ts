@@ -1,3 +1,4 @@
+export { CLOCK_DRIFT_MAX_MS, connectService, type ServiceIdentity } from './connect-service.ts';
 export { Emitter, type EmitterOptions } from './emitter.ts';
 export { InMemoryBroker, type InMemoryBrokerOptions } from './in-memory-broker.ts';
 export { InMemoryBus, type InMemoryBusOptions } from './in-memory-bus.ts';

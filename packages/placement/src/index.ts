@@ -24,6 +24,7 @@ export {
   type PriorityClass,
   type Way,
 } from './plan/problem.ts';
+export { isRoundTripStep } from './plan/round-trip-step.ts';
 export { type Assignment, type Plan, type RegionPlan, type Shed, solvePlan } from './plan/solve-plan.ts';
 export { STEERED_PART } from './plan/waiting.ts';
 export { type Comparison, compare, type PolicyResult } from './simulated/compare.ts';

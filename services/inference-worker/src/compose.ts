@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HybridLogicalClock } from '@meridian/causality';
 import { StateService } from '@meridian/contracts/state';
-import { connectNats, Emitter, type MessageBus, SpanShipper } from '@meridian/messaging';
+import { connectService, type MessageBus, SpanShipper } from '@meridian/messaging';
 import { Replica } from '@meridian/replica';
 import { createChannel, createClient, loadTls, type TlsFiles } from '@meridian/rpc';
 import type { Component, ServiceComposition, ServiceContext } from '@meridian/runtime';
@@ -26,8 +25,6 @@ import { Worker } from './worker.ts';
 
 type Context = ServiceContext<WorkerConfig>;
 
-/** A remote clock further ahead than this moves nothing here. */
-const CLOCK_DRIFT_MAX_MS = 1_000;
 /** Chunks of weights, from within the region. */
 const SYNC_WINDOW_BYTES = 1024 * 1024;
 
@@ -46,7 +43,10 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   });
   const state = createClient(StateService, channel);
   const replica = new Replica({ ...context, client: state });
-  const bus = await connect(context, tls, incarnation, replica);
+  const bus = await connectService(context, {
+    ...{ service: 'inference-worker', role: 'worker', tls, incarnation },
+    knowledge: () => replica.vector(),
+  });
   const { owners, worker, models, pool } = assemble(context, { bus, replica, state, topology, tls, incarnation });
   const spans = new SpanShipper({ bus, telemetry: context.telemetry, clock: context.clock });
   const components: Component[] = [
@@ -133,30 +133,6 @@ export function assemble(context: Context, doors: Doors) {
   });
   owners.listen(desk);
   return { owners, models, pool, desk, source, worker: new Worker({ source, desk, pool }) };
-}
-
-function connect(context: Context, tls: TlsFiles, incarnation: string, replica: Replica): Promise<MessageBus> {
-  const { config, clock, logger, telemetry } = context;
-  const emitter = new Emitter({
-    region: config.region,
-    service: 'inference-worker',
-    replica: config.replica,
-    incarnation,
-    clock,
-    hlc: new HybridLogicalClock(() => clock.nowMs(), { driftMaxMs: CLOCK_DRIFT_MAX_MS }),
-    knowledge: () => replica.vector(),
-  });
-  return connectNats({
-    url: config.natsUrl,
-    seedFile: config.natsSeedFile,
-    tls,
-    role: 'worker',
-    name: `${config.region}-${config.replica}`,
-    emitter,
-    logger,
-    meter: telemetry.meter,
-    clock,
-  });
 }
 
 /** Something that is open before the first start and closed after the last stop. */

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { HybridLogicalClock, VersionVector } from '@meridian/causality';
+import { VersionVector } from '@meridian/causality';
 import { subject } from '@meridian/contracts';
 import { type Plan, PlanService } from '@meridian/contracts/plan';
-import { connectNats, Emitter, type MessageBus, SpanShipper } from '@meridian/messaging';
+import { connectService, type MessageBus, SpanShipper } from '@meridian/messaging';
 import { loadTls, type TlsFiles } from '@meridian/rpc';
 import { RpcServer } from '@meridian/rpc/server';
 import type { Component, ServiceComposition, ServiceContext } from '@meridian/runtime';
@@ -17,8 +17,6 @@ import { ReportDesk } from './reports/report-desk.ts';
 
 type Context = ServiceContext<OptimizerConfig>;
 
-/** A remote clock further ahead than this moves nothing here. */
-const CLOCK_DRIFT_MAX_MS = 1_000;
 /** Plans are small. */
 const WINDOW_BYTES = 1024 * 1024;
 /** For calls under way; watches end at once. */
@@ -31,7 +29,12 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   regionOf(topology, config.region);
   const tls = loadTls(config.tlsDirectory);
   let vector = () => VersionVector.EMPTY;
-  const bus = await connect(context, tls, () => vector());
+  const bus = await connectService(context, {
+    service: 'optimizer',
+    role: 'optimizer',
+    tls,
+    knowledge: () => vector(),
+  });
   const names = topology.regions.map(({ name }) => name);
   const { listener, board, components } = assemble(context, bus, names);
   vector = () => listener.vector;
@@ -86,28 +89,4 @@ class PlanDoor implements Component {
   stop(): Promise<void> {
     return this.#server.close();
   }
-}
-
-function connect(context: Context, tls: TlsFiles, knowledge: () => VersionVector): Promise<MessageBus> {
-  const { config, clock, random, logger, telemetry } = context;
-  const emitter = new Emitter({
-    region: config.region,
-    service: 'optimizer',
-    replica: config.replica,
-    incarnation: random.bigint64().toString(16).padStart(16, '0'),
-    clock,
-    hlc: new HybridLogicalClock(() => clock.nowMs(), { driftMaxMs: CLOCK_DRIFT_MAX_MS }),
-    knowledge,
-  });
-  return connectNats({
-    url: config.natsUrl,
-    seedFile: config.natsSeedFile,
-    tls,
-    role: 'optimizer',
-    name: `${config.region}-${config.replica}`,
-    emitter,
-    logger,
-    meter: telemetry.meter,
-    clock,
-  });
 }

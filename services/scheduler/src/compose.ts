@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { HybridLogicalClock, type VersionVector } from '@meridian/causality';
 import { RollService } from '@meridian/contracts/roll';
 import { StateService } from '@meridian/contracts/state';
-import { connectNats, Emitter, type MessageBus } from '@meridian/messaging';
+import { connectService } from '@meridian/messaging';
 import { Replica } from '@meridian/replica';
-import { createChannel, createClient, loadTls, type TlsFiles, windowBytes } from '@meridian/rpc';
+import { createChannel, createClient, loadTls, windowBytes } from '@meridian/rpc';
 import { RpcServer } from '@meridian/rpc/server';
 import type { Component, ServiceComposition, ServiceContext } from '@meridian/runtime';
 import { parseTopology, regionOf, type Topology } from '@meridian/topology';
@@ -13,8 +12,6 @@ import type { SchedulerConfig } from './config.ts';
 
 export type Context = ServiceContext<SchedulerConfig>;
 
-/** A remote clock further ahead than this moves nothing here. */
-const CLOCK_DRIFT_MAX_MS = 1_000;
 /** The shared state is small, and the sync service is in the same region. */
 const SYNC_WINDOW_BYTES = 1024 * 1024;
 
@@ -31,7 +28,10 @@ export async function compose(context: Context): Promise<ServiceComposition> {
     serverRoles: ['sync'],
   });
   const replica = new Replica({ ...context, client: createClient(StateService, channel) });
-  const bus = await connect(context, tls, () => replica.vector());
+  const bus = await connectService(context, {
+    ...{ service: 'scheduler', role: 'scheduler', tls },
+    knowledge: () => replica.vector(),
+  });
   const server = new RpcServer({
     tls,
     windowBytes: longestWindowBytes(topology, config.region),
@@ -43,30 +43,6 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   const { components, door } = assemble(context, { bus, replica, rolls, topology, server });
   const closings = [closing('broker', () => bus.close()), closing('sync channel', () => channel.close())];
   return { components: [...closings, replica, ...components], info: () => ({ grpcPort: door.port }) };
-}
-
-function connect(context: Context, tls: TlsFiles, knowledge: () => VersionVector): Promise<MessageBus> {
-  const { config, clock, random, logger, telemetry } = context;
-  const emitter = new Emitter({
-    region: config.region,
-    service: 'scheduler',
-    replica: config.replica,
-    incarnation: random.bigint64().toString(16).padStart(16, '0'),
-    clock,
-    hlc: new HybridLogicalClock(() => clock.nowMs(), { driftMaxMs: CLOCK_DRIFT_MAX_MS }),
-    knowledge,
-  });
-  return connectNats({
-    url: config.natsUrl,
-    seedFile: config.natsSeedFile,
-    tls,
-    role: 'scheduler',
-    name: `${config.region}-${config.replica}`,
-    emitter,
-    logger,
-    meter: telemetry.meter,
-    clock,
-  });
 }
 
 /** For what arrives over the longest link: results, and uploads of clients that are as far. */

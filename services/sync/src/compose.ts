@@ -1,10 +1,10 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HybridLogicalClock, VersionVector } from '@meridian/causality';
+import { VersionVector } from '@meridian/causality';
 import { RollService } from '@meridian/contracts/roll';
 import { StateService } from '@meridian/contracts/state';
 import type { Failure } from '@meridian/failure';
-import { connectNats, Emitter, type MessageBus, SpanShipper } from '@meridian/messaging';
+import { CLOCK_DRIFT_MAX_MS, connectService, type MessageBus, SpanShipper } from '@meridian/messaging';
 import type { PlacedRegion } from '@meridian/residency';
 import { loadTls, type TlsFiles } from '@meridian/rpc';
 import { RpcServer } from '@meridian/rpc/server';
@@ -41,8 +41,6 @@ import { Rolls } from './roll/rolls.ts';
 
 type Context = ServiceContext<SyncConfig>;
 
-/** A remote clock further ahead than this moves nothing here, and its versions are held back. */
-const CLOCK_DRIFT_MAX_MS = 1_000;
 /** A lease must outlast some fetches: one that is lost is no cut. */
 const LEASE_HEADS = 5;
 /** Callers are in the same region. */
@@ -55,7 +53,7 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   regionOf(topology, config.region);
   const tls = loadTls(config.tlsDirectory);
   let vector = () => VersionVector.EMPTY;
-  const bus = await connect(context, tls, () => vector());
+  const bus = await connectService(context, { service: 'sync', role: 'sync', tls, knowledge: () => vector() });
   const members = peersOf(topology, config.region).map(({ name }) => name);
   const assembly = assemble(context, { bus, members, regions: topology.regions, onFatal: crash });
   vector = () => assembly.replicator.vector;
@@ -194,30 +192,6 @@ class StateDoor implements Component {
 
 /** For uploads and blobs under way; watches end at once. */
 const DRAIN_GRACE_MS = 5_000;
-
-function connect(context: Context, tls: TlsFiles, knowledge: () => VersionVector): Promise<MessageBus> {
-  const { config, clock, random, logger, telemetry } = context;
-  const emitter = new Emitter({
-    region: config.region,
-    service: 'sync',
-    replica: config.replica,
-    incarnation: random.bigint64().toString(16).padStart(16, '0'),
-    clock,
-    hlc: new HybridLogicalClock(() => clock.nowMs(), { driftMaxMs: CLOCK_DRIFT_MAX_MS }),
-    knowledge,
-  });
-  return connectNats({
-    url: config.natsUrl,
-    seedFile: config.natsSeedFile,
-    tls,
-    role: 'sync',
-    name: `${config.region}-${config.replica}`,
-    emitter,
-    logger,
-    meter: telemetry.meter,
-    clock,
-  });
-}
 
 function folder(path: string): Component {
   return {

@@ -1,6 +1,7 @@
 import { PriorityClass } from '@meridian/contracts/recognition';
 import { Failure } from '@meridian/failure';
 import { formatRule, parseRule, type ResidencyRule } from '@meridian/residency';
+import { TILES_MAX } from '@meridian/tiling';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { wholeNumber } from './context.ts';
 
@@ -16,9 +17,6 @@ export interface RequestOptions {
   readonly tiles?: number;
   readonly lossyTiles?: true;
 }
-
-/** As the wire's contract says. */
-const TILES_MAX = 64;
 
 export function addRequestOptions(command: Command): Command {
   return command

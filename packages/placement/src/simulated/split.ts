@@ -1,14 +1,15 @@
 import type { Random } from '@meridian/runtime';
 import { DemandForecast } from '../online/demand-forecast.ts';
-import type { PlanProblem, PlanSource } from '../plan/problem.ts';
+import type { PlanProblem } from '../plan/problem.ts';
 import { solvePlan } from '../plan/solve-plan.ts';
 import { DemandMeter } from './demand-meter.ts';
 import type { Placing, Sight } from './policy.ts';
+import { simulatedProblem } from './simulated-problem.ts';
 
 /**
  * The optimal split of the demand of the last interval, or of what is forecast for the next, drawn by chance until the next
- * plan: what a planner does that nobody corrects in between. It learns demand and workers of all regions at once. What the plan gives up is spread over the workers:
- * nothing is dropped here.
+ * plan: what a planner does that nobody corrects in between. It learns demand and workers of all regions at once. What the
+ * plan gives up is spread over the workers: nothing is dropped here.
  */
 export class PlanSplit implements Placing {
   readonly #sight: Sight;
@@ -62,32 +63,13 @@ export class PlanSplit implements Placing {
   }
 
   #problem(): PlanProblem {
-    const { names, roundTripMs, truth, meanServiceMs, serviceCv } = this.#sight;
-    const taskCost = meanServiceMs / 1_000;
-    const number = new Map(names.map((name, j) => [name, j]));
-    return {
-      regions: names.map((name, j) => {
-        const workers = truth.workers[j] as number;
-        return { name, capacity: workers, workers: Math.max(1, workers), bandwidthMbps: Number.POSITIVE_INFINITY };
-      }),
-      sources: names.map((origin, i): PlanSource => {
-        const tasksPerSecond = this.#forecasts[i]?.next ?? (this.#demand.perSecond[i] as number);
-        return {
-          origin,
-          model: 'task',
-          priority: 'normal',
-          allowed: undefined,
-          tasksPerSecond,
-          taskCost,
-          pictureBytes: 0,
-        };
-      }),
-      way: (origin, region) => ({
-        roundTripMs: roundTripMs[number.get(origin) ?? 0]?.[number.get(region) ?? 0] ?? 0,
-        bandwidthMbps: Number.POSITIVE_INFINITY,
-      }),
-      variation: serviceCv ** 2,
-      waitPart: 1,
+    const { truth, roundTripMs } = this.#sight;
+    const moment = {
+      ...this.#sight,
+      workers: (region: number) => truth.workers[region] as number,
+      tasksPerSecond: (origin: number) => this.#forecasts[origin]?.next ?? (this.#demand.perSecond[origin] as number),
+      roundTripMs: (origin: number, region: number) => roundTripMs[origin]?.[region] ?? 0,
     };
+    return simulatedProblem(moment, 1);
   }
 }

@@ -1,3 +1,4 @@
+import { isRoundTripStep } from '@meridian/placement';
 import type { RegionReports } from '../reports/report-desk.ts';
 import { leftOut } from './targets.ts';
 
@@ -10,10 +11,6 @@ export interface Conditions {
 }
 
 export type Step = 'start' | 'topology' | 'capacity' | 'round-trip';
-
-/** A round trip that differs by more than both is a step. */
-const STEP_SHARE = 0.3;
-const STEP_MS = 20;
 
 export function conditionsOf(reports: readonly RegionReports[], own: string): Conditions {
   const out = leftOut(reports, own);
@@ -37,9 +34,8 @@ export function stepOf(before: Conditions | undefined, now: Conditions): Step | 
   if (before.topology !== now.topology) return 'topology';
   if (before.capacity !== now.capacity) return 'capacity';
   for (const [link, roundTripMs] of now.roundTripsMs) {
-    const was = before.roundTripsMs.get(link) ?? roundTripMs;
-    const differenceMs = Math.abs(roundTripMs - was);
-    if (differenceMs > STEP_MS && differenceMs > STEP_SHARE * was) return 'round-trip';
+    const was = before.roundTripsMs.get(link);
+    if (was !== undefined && isRoundTripStep(was, roundTripMs)) return 'round-trip';
   }
   return undefined;
 }

@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { subject } from '@meridian/contracts';
 import type { DemandReportSchema } from '@meridian/contracts/telemetry';
 import type { MessageBus } from '@meridian/messaging';
+import { isRoundTripStep } from '@meridian/placement';
 import type { Clock, Component, Timer } from '@meridian/runtime';
 import type { CacheMeter } from '../cache/cache-meter.ts';
 import type { ResultCache } from '../cache/result-cache.ts';
@@ -38,9 +39,6 @@ export interface CacheFacts {
 const REPORT_INTERVAL_MS = 1_000;
 /** How soon a region that is reached no more, or again, is told of. */
 const LOOK_INTERVAL_MS = 100;
-/** A round trip that differs by more than both of these since the last report is told of at once. */
-const STEP_SHARE = 0.3;
-const STEP_MS = 20;
 const SERVICE_TIMES_MAX = 512;
 
 /**
@@ -149,9 +147,7 @@ function isStep(told: ReadonlyMap<string, number>, links: ReadonlyMap<string, nu
   if (told.size !== links.size) return true;
   for (const [name, roundTripMs] of links) {
     const before = told.get(name);
-    if (before === undefined) return true;
-    const differenceMs = Math.abs(roundTripMs - before);
-    if (differenceMs > STEP_MS && differenceMs > STEP_SHARE * before) return true;
+    if (before === undefined || isRoundTripStep(before, roundTripMs)) return true;
   }
   return false;
 }
