@@ -4,7 +4,7 @@ import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { RecognitionService, type TaskResult } from '@meridian/contracts/recognition';
-import { type AliasView, RollService, RollState } from '@meridian/contracts/roll';
+import { type AliasView, RollPhase, RollService, RollState } from '@meridian/contracts/roll';
 import { StateService } from '@meridian/contracts/state';
 import { createClient, type RpcClient } from '@meridian/rpc';
 import { stringify } from 'yaml';
@@ -17,12 +17,13 @@ import { repeatedGraph } from '../support/repeated-graph.ts';
 /**
  * Goal: an alias and its rolls as an operator has them: the command line, real models, real tasks as evidence.
  * Method: two regions with their links; CenterNet at 320 and 512 pixels, the first with its labels shifted by one, and
- * once more with its graph so often that it takes more than five times as long.
+ * once more with its graph so often that it takes eight times as long.
  */
 /** Of the default gate. */
 const GATE_TASKS = 50;
-/** 5 times the work take 5 to 6.5 times as long, the gate's factor is 3.5, and a busy machine makes the old p95 larger. */
+/** 8 times the work takes 8 times as long; a busy machine makes the old p95 larger, up to four times by what this roll allows. */
 const REPEATS = 8;
+const P95_FACTOR = 2;
 let running: RunningSystem;
 let door: RpcClient<typeof RecognitionService>;
 let photo: Buffer;
@@ -88,6 +89,15 @@ export function rolls(current: () => RunningSystem): void {
       });
       if (alias === undefined) throw new Error('no alias');
       return alias;
+    }
+
+    /** Should a model pass that ought to fail, this says by what, instead of waiting for the next wave. */
+    async function isBeingTried(region: string): Promise<boolean> {
+      const { state, regions } = await viewAt(region);
+      const { phase } = regions.find((each) => each.region === region) ?? {};
+      if (phase?.phase === RollPhase.PASSED)
+        throw new Error(`passed in ${region}: p95 of ${phase.new?.p95Ms} ms after ${phase.old?.p95Ms} ms`);
+      return state === RollState.UNDER_WAY;
     }
 
     /** A variation of CenterNet, which must find a person in the golden picture. @returns arguments of `models add` */
@@ -167,10 +177,10 @@ export function rolls(current: () => RunningSystem): void {
           new Set((await installedManifest(running, 'centernet-320')).labels.map((label) => `slow ${label}`)),
         );
         for (let i = 0; i < 2 * GATE_TASKS; i++) await recognize();
-        const waves = ['--waves', 'beijing;shanghai', '-r', 'beijing'];
-        expect(await meridian('models', 'roll', 'detector', '--to', 'slow', ...waves)).toMatchObject({ code: 0 });
+        const order = ['--waves', 'beijing;shanghai', '--p95-factor', `${P95_FACTOR}`, '-r', 'beijing'];
+        expect(await meridian('models', 'roll', 'detector', '--to', 'slow', ...order)).toMatchObject({ code: 0 });
         const before = answers.length;
-        while ((await viewAt('beijing')).state === RollState.UNDER_WAY) await recognize();
+        while (await isBeingTried('beijing')) await recognize();
         const used = answers.slice(before).map(({ model }) => model);
         expect(new Set(used)).toEqual(new Set(['centernet-320', 'slow']));
         expect(used.filter((model) => model === 'slow').length).toBeGreaterThanOrEqual(GATE_TASKS);
@@ -180,7 +190,7 @@ export function rolls(current: () => RunningSystem): void {
         );
         expect(status.out).toMatch(/shanghai +2 +waits +centernet-320/);
         await uses('centernet-320', door);
-      }, 120_000);
+      }, 240_000);
 
       test('that passes ends with the new model in both regions; --back takes both to the old one', async () => {
         const to = ['--to', 'centernet-512', '--skip-traffic-gate'];
