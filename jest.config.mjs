@@ -20,6 +20,8 @@ const PURE = ['converter-operations', 'converter-parity', 'recognition-photograp
 const WAITING = [
   ...['bad-input', 'broker-authorisation', 'causal-wait', 'claim-leftovers', 'message-bus-regions', 'sync-garbage'],
   ...['cli-events', 'cli-failures', 'cli-jobs', 'cli-models', 'cli-recognize'],
+  ...['scheduler-calls', 'scheduler-jobs', 'scheduler-payload', 'scheduler-regions', 'scheduler-residency'],
+  ...['scheduler-rolls', 'scheduler-submissions', 'scheduler-tiling', 'optimizer', 'topology', 'worker'],
   ...['state-api', 'state-log-damage', 'state-sync'],
 ].map((name) => `**/test/integration/${name}.test.ts`);
 
