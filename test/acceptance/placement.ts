@@ -8,6 +8,7 @@ import {
   parseScenario,
   planned,
   sharesOf,
+  TASK_ROUND_TRIPS,
   type Scenario as World,
 } from '@meridian/placement';
 import { createClient } from '@meridian/rpc';
@@ -77,7 +78,9 @@ export const placement: Scenario = async (say) => {
 async function threeCities(): Promise<World> {
   const text = await readFile(join(repository, 'examples', 'three-cities.yaml'), 'utf8');
   return parseScenario(
-    text.replace(/^meanServiceMs.*$/m, `meanServiceMs: ${PACE_MS}`).replace(/^serviceCv.*$/m, 'serviceCv: 0'),
+    text
+      .replace(/^meanServiceMs.*$/m, `meanServiceMs: ${PACE_MS}`)
+      .replace(/^serviceCv.*$/m, `serviceCv: 0\nroundTripsPerTask: ${TASK_ROUND_TRIPS}`),
   );
 }
 

@@ -12,7 +12,14 @@ export {
 } from './decisions/sync-interval.ts';
 export { type Flow, minCostFlow } from './flow/min-cost-flow.ts';
 export { type Network, NetworkBuilder } from './flow/network.ts';
-export { type Beliefs, cheapest, costOf, expectedWaitMs, WAIT_WEIGHT } from './online/cheapest.ts';
+export {
+  type Beliefs,
+  cheapest,
+  costOf,
+  expectedWaitMs,
+  TASK_ROUND_TRIPS,
+  WAIT_WEIGHT,
+} from './online/cheapest.ts';
 export { DemandForecast } from './online/demand-forecast.ts';
 export { RegionPrice } from './online/region-price.ts';
 export { TaskSizes } from './online/task-size.ts';

@@ -12,6 +12,7 @@ import {
   type ScenarioName,
   type SimulatedRegion,
   scenario,
+  TASK_ROUND_TRIPS,
 } from '@meridian/placement';
 import { linkOf, parseTopology } from '@meridian/topology';
 import type { Command } from 'commander';
@@ -83,7 +84,7 @@ async function scenarioOf({ scenario: wanted, regions }: SimulateOptions): Promi
   return regions === undefined ? scenario(wanted) : inTopology(wanted, await read(regions));
 }
 
-/** A worker for each worker-second a second; the demand of each region is the same. */
+/** A worker for each worker-second a second; the demand of each region is the same; round trips as Meridian's tasks take them. */
 function inTopology(name: ScenarioName, text: string): Scenario {
   const topology = parseTopology(text);
   const regions = topology.regions.map(
@@ -93,7 +94,7 @@ function inTopology(name: ScenarioName, text: string): Scenario {
     }),
   );
   const trips = regions.map((a) =>
-    regions.map((b) => (a === b ? HOME_MS : linkOf(topology, a.name, b.name).roundTripMs)),
+    regions.map((b) => (a === b ? HOME_MS : TASK_ROUND_TRIPS * linkOf(topology, a.name, b.name).roundTripMs)),
   );
   return { ...scenario(name, regions), roundTripMs: (origin, region) => trips[origin]?.[region] ?? 0 };
 }

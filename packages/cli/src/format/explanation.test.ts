@@ -30,12 +30,12 @@ test('a placement: the winner first, every term, why not, and by how much it won
     '',
     'attempt 1: placed in shanghai, –',
     'priority normal · model abababababab · residency only beijing, shanghai',
-    '   region     round trip  transfer  service  price   wait   total  ahead  slots  why not',
-    '─  ─────────  ──────────  ────────  ───────  ─────  ─────  ──────  ─────  ─────  ─────────────────────────────────',
-    '→  shanghai        50 ms      1 ms    30 ms   0 ms   0 ms   81 ms      0      1',
-    '   beijing          0 ms      0 ms    30 ms  90 ms  10 ms  160 ms      2      1',
-    '   guangzhou      100 ms      0 ms    30 ms   0 ms   0 ms  130 ms      0      1  not allowed by the residency rule',
-    'total = round trip + transfer + service + price + 4 × wait',
+    '   region     round trips  transfer  service  price   wait   total  ahead  slots  why not',
+    '─  ─────────  ───────────  ────────  ───────  ─────  ─────  ──────  ─────  ─────  ─────────────────────────────────',
+    '→  shanghai         50 ms      1 ms    30 ms   0 ms   0 ms   81 ms      0      1',
+    '   beijing           0 ms      0 ms    30 ms  90 ms  10 ms  160 ms      2      1',
+    '   guangzhou       100 ms      0 ms    30 ms   0 ms   0 ms  130 ms      0      1  not allowed by the residency rule',
+    'total = round trips + transfer + service + price + 4 × wait',
     'shanghai won: 79 ms less than beijing, the next one',
   ]);
 });

@@ -23,12 +23,12 @@ function formatDecision(decision: PlacementDecision): string {
   const { attempt, winner, decidedUnixMs, priority, modelDigest, waitWeight, candidates } = decision;
   const what = winner === '' ? 'waits: no region can take it now' : `attempt ${attempt}: placed in ${winner}`;
   const rows = [...candidates].sort(byPlace(winner)).map((candidate) => rowOf(candidate, winner));
-  const headers = ['', 'region', 'round trip', 'transfer', 'service', 'price', 'wait', 'total', 'ahead', 'slots'];
+  const headers = ['', 'region', 'round trips', 'transfer', 'service', 'price', 'wait', 'total', 'ahead', 'slots'];
   return [
     `${what}, ${formatDateTime(Number(decidedUnixMs))}`,
     `priority ${priority} · model ${shortDigest(modelDigest)} · residency ${ruleOf(decision)}`,
     formatTable([...headers, 'why not'], rows),
-    `total = round trip + transfer + service + price + ${formatNumber(waitWeight)} × wait`,
+    `total = round trips + transfer + service + price + ${formatNumber(waitWeight)} × wait`,
     ...reasonOf(decision),
   ].join('\n');
 }

@@ -98,7 +98,7 @@ function splitTable({ sources }: PlanOutcome): string {
     ]),
   );
   if (rows.length === 0) return 'nothing is placed';
-  const headers = ['origin', 'model', 'priority', 'runs in', 'x', 'tasks/s', 'round trip', 'transfer', 'service'];
+  const headers = ['origin', 'model', 'priority', 'runs in', 'x', 'tasks/s', 'round trips', 'transfer', 'service'];
   return formatTable([...headers, 'wait', 'latency'], rows);
 }
 

@@ -1,6 +1,6 @@
 /** What an origin knows of a region when it places a task. Columns by region: nothing is allocated for a placement. */
 export interface Beliefs {
-  /** Round trip and transfer of a usual picture, ms. */
+  /** Round trips and transfer of a usual picture, ms. */
   readonly wayMs: Float64Array;
   /** Of one task, ms. */
   readonly serviceMs: Float64Array;
@@ -11,6 +11,12 @@ export interface Beliefs {
   readonly unseen: Float64Array;
   readonly priceMs: Float64Array;
 }
+
+/**
+ * Round trips that a task takes to a region and back: its claim there and the worker's announcement back, its picture there and
+ * the result back. Inside a region they take no time that counts.
+ */
+export const TASK_ROUND_TRIPS = 2;
 
 /** Weight of the expected wait: how much more it counts than its own milliseconds, for those who queue behind. */
 export const WAIT_WEIGHT = 2;

@@ -36,6 +36,8 @@ const scenarioSchema = z.strictObject({
   links: z
     .array(z.strictObject({ between: z.tuple([name, name]), roundTripMs: z.number().min(0).max(10_000) }))
     .optional(),
+  /** Of one task; for what a service that forwards pictures takes, 1. Meridian takes TASK_ROUND_TRIPS. */
+  roundTripsPerTask: z.number().min(1).max(4).default(1),
   utilization: z.number().positive().max(10),
   amplitude: z.number().min(0).max(1).default(0),
   meanServiceMs: z.number().min(0.1).max(100_000).default(30),
@@ -124,10 +126,15 @@ function shapeOfFile({ regions, utilization, amplitude, events }: ScenarioFile):
   return { utilization, amplitude, events: numbered };
 }
 
-function tripsOf({ regions, links }: ScenarioFile): Scenario['roundTripMs'] {
-  if (links === undefined) return roundTrips(regions);
+function tripsOf({ regions, links, roundTripsPerTask }: ScenarioFile): Scenario['roundTripMs'] {
+  if (links === undefined) {
+    const fromCoordinates = roundTrips(regions);
+    return (origin, region) => roundTripsPerTask * fromCoordinates(origin, region);
+  }
   const trips = new Map(links.map(({ between, roundTripMs }) => [pair(...between), roundTripMs]));
-  const table = regions.map((a) => regions.map((b) => (a === b ? HOME_MS : (trips.get(pair(a.name, b.name)) ?? 0))));
+  const table = regions.map((a) =>
+    regions.map((b) => roundTripsPerTask * (a === b ? HOME_MS : (trips.get(pair(a.name, b.name)) ?? 0))),
+  );
   return (origin, region) => table[origin]?.[region] ?? 0;
 }
 

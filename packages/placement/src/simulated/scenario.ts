@@ -4,7 +4,7 @@ import { SIX, type SimulatedRegion } from './world-regions.ts';
 export interface Scenario {
   readonly name: string;
   readonly regions: readonly SimulatedRegion[];
-  /** From an origin to a region and back, ms; by number. */
+  /** All round trips of a task from an origin to a region and back, ms; by number. */
   readonly roundTripMs: (origin: number, region: number) => number;
   /** Of a task, anywhere, ms. */
   readonly meanServiceMs: number;

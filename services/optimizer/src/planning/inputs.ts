@@ -1,4 +1,11 @@
-import { type PlanProblem, type PlanRegion, type PlanSource, STEERED_PART, type Way } from '@meridian/placement';
+import {
+  type PlanProblem,
+  type PlanRegion,
+  type PlanSource,
+  STEERED_PART,
+  TASK_ROUND_TRIPS,
+  type Way,
+} from '@meridian/placement';
 import type { CacheFacts, DemandFacts, LinkFacts, LoadFacts, SourceFacts } from '../reports/facts.ts';
 import type { RegionReports } from '../reports/report-desk.ts';
 import { type ServiceModel, serviceModel } from './service-model.ts';
@@ -72,7 +79,8 @@ function linksOf(demands: readonly DemandFacts[]): ReadonlyMap<string, LinkFacts
 
 function wayOf(links: PlanInputs['links'], origin: string, region: string): Way | undefined {
   if (origin === region) return { roundTripMs: 0, bandwidthMbps: Number.POSITIVE_INFINITY };
-  return links.get(origin)?.get(region);
+  const link = links.get(origin)?.get(region);
+  return link && { roundTripMs: TASK_ROUND_TRIPS * link.roundTripMs, bandwidthMbps: link.bandwidthMbps };
 }
 
 /** What it can take from others together is what the others' links to it carry. */

@@ -81,6 +81,11 @@ describe('the plan of what is reported', () => {
     expect(planOf(reports).tasksPerSecond).toBe(5);
   });
 
+  test('a task takes two of the round trips that are measured', () => {
+    const [planned] = planOf(three(source(3, { runnableRegions: ['shanghai'] }))).sources;
+    expect(planned?.shares).toMatchObject([{ region: 'shanghai', roundTripMs: 2 * 50 }]);
+  });
+
   test('links are as the origin sees them: slow ones take the longer way, one that is gone takes nothing', () => {
     const links = [
       { region: 'shanghai', roundTripMs: 300, bandwidthMbps: 1_000 },

@@ -21,13 +21,13 @@ const pickFrom = (views: ReadonlyMap<string, RegionView>, work = aWork(), more: 
 const load = { outstanding: 0, capacity: 1, price: 0, workers: 1 };
 
 describe('choose', () => {
-  test('takes the least of round trip, transfer, service, price and weighted wait', () => {
+  test('takes the least of two round trips, transfer, service, price and weighted wait', () => {
     const views = regionViews();
     expect(pickFrom(views)).toMatchObject({ region: 'beijing', costMs: 30 });
     // Two are served by one worker: the third would wait for two, and others behind it.
     views.get('beijing')?.reported({ ...load, outstanding: 2 }, 1);
     expect(pickFrom(views)?.region).toBe('shanghai');
-    expect(pickFrom(views)?.costMs).toBeCloseTo(50 + 0.8 + 30);
+    expect(pickFrom(views)?.costMs).toBeCloseTo(2 * 25 + 0.8 + 30);
     // With as many places as tasks nobody waits.
     views.get('beijing')?.reported({ ...load, outstanding: 2, slots: 3 }, 1);
     expect(pickFrom(views)?.region).toBe('beijing');

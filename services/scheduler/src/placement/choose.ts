@@ -1,4 +1,4 @@
-import { cheapest, costOf, expectedWaitMs, WAIT_WEIGHT } from '@meridian/placement';
+import { cheapest, costOf, expectedWaitMs, TASK_ROUND_TRIPS, WAIT_WEIGHT } from '@meridian/placement';
 import type { Territory } from '@meridian/residency';
 import type { Task } from '../tasks/task.ts';
 import { type Decision, EXCLUSIONS, type Exclusion } from './decision.ts';
@@ -27,7 +27,7 @@ export interface ChoiceLimits {
 }
 
 /**
- * The region with the least round trip + transfer + service + size × price + WAIT_WEIGHT × wait, by the same code as the
+ * The region with the least round trips + transfer + service + size × price + WAIT_WEIGHT × wait, by the same code as the
  * simulation, among those that can take the task now: up, with fresh reports and workers, members, ready for the model,
  * allowed by the residency rules, with room in the window. Of these, one that the rules prefer is taken whatever it costs.
  * The region where it just failed is taken only when there is no other. Afterwards `decision` holds every term and every reason.
@@ -87,14 +87,15 @@ function believe(
   task: Task,
   { window, size = 1 }: ChoiceLimits,
 ): void {
-  const { beliefs, roundTripMs } = decision;
+  const { beliefs, roundTripsMs } = decision;
   const { work, pictureBytes } = task;
   // What lets this task pass costs it nothing, and has no part in the price.
   const there = view.ahead;
   const ahead = window.ahead(view.facts.name, work.priority, there);
   const unseen = Math.min(ahead, Math.max(0, view.unseen));
-  roundTripMs[i] = view.roundTripMs;
-  beliefs.wayMs[i] = view.roundTripMs + (pictureBytes * 8) / (view.facts.bandwidthMbps * 1000);
+  const tripsMs = TASK_ROUND_TRIPS * view.roundTripMs;
+  roundTripsMs[i] = tripsMs;
+  beliefs.wayMs[i] = tripsMs + (pictureBytes * 8) / (view.facts.bandwidthMbps * 1000);
   beliefs.serviceMs[i] = view.serviceMs(work.modelDigest) ?? work.expectedServiceMs;
   beliefs.workers[i] = view.slots;
   beliefs.outstanding[i] = ahead - unseen;

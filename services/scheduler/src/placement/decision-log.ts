@@ -8,6 +8,7 @@ export interface Candidate {
   readonly region: string;
   /** Empty: it could be taken. */
   readonly exclusion: Exclusion;
+  /** Of all round trips of the task. */
   readonly roundTripMs: number;
   readonly transferMs: number;
   readonly serviceMs: number;
@@ -41,7 +42,7 @@ interface Head extends Omit<Explanation, 'candidates' | 'waitWeight' | 'winner'>
   readonly winner: number;
 }
 
-/** Numbers of a candidate: round trip, way, service, price, outstanding, unseen, slots. */
+/** Numbers of a candidate: round trips, way, service, price, outstanding, unseen, slots. */
 const TERMS = 7;
 const DECISIONS_MAX = 16_384;
 /** With many regions fewer decisions are kept. */
@@ -80,11 +81,11 @@ export class DecisionLog {
     const slot = this.#next;
     this.#next = (slot + 1) % this.capacity;
     this.#heads[slot] = headOf(task, decision, placement, nowMs);
-    const { beliefs, roundTripMs, exclusions } = decision;
+    const { beliefs, roundTripsMs, exclusions } = decision;
     this.#exclusions.set(exclusions, slot * this.#regions.length);
     let at = slot * this.#regions.length * TERMS;
     for (let i = 0; i < this.#regions.length; i++) {
-      this.#terms[at++] = roundTripMs[i] as number;
+      this.#terms[at++] = roundTripsMs[i] as number;
       this.#terms[at++] = beliefs.wayMs[i] as number;
       this.#terms[at++] = beliefs.serviceMs[i] as number;
       this.#terms[at++] = beliefs.priceMs[i] as number;
@@ -115,7 +116,7 @@ export class DecisionLog {
   }
 
   #candidate(region: string, row: number): Omit<Candidate, 'notAllowed'> {
-    const [roundTrip = 0, way = 0, service = 0, price = 0, outstanding = 0, unseen = 0, slots = 0] =
+    const [roundTrips = 0, way = 0, service = 0, price = 0, outstanding = 0, unseen = 0, slots = 0] =
       this.#terms.subarray(row * TERMS, (row + 1) * TERMS);
     const column = (value: number) => Float64Array.of(value);
     const beliefs = {
@@ -126,8 +127,8 @@ export class DecisionLog {
     return {
       region,
       exclusion: EXCLUSIONS[this.#exclusions[row] ?? 0] ?? '',
-      roundTripMs: roundTrip,
-      transferMs: way - roundTrip,
+      roundTripMs: roundTrips,
+      transferMs: way - roundTrips,
       ...{ serviceMs: service, priceMs: price, waitMs, outstanding, unseen, slots },
       totalMs: way + service + price + WAIT_WEIGHT * waitMs,
     };

@@ -24,7 +24,8 @@ export type Exclusion = (typeof EXCLUSIONS)[number];
 export class Decision {
   readonly views: readonly RegionView[];
   readonly beliefs: Beliefs;
-  readonly roundTripMs: Float64Array;
+  /** What a task's round trips take together. */
+  readonly roundTripsMs: Float64Array;
   /** Numbers of {@link EXCLUSIONS}. */
   readonly exclusions: Uint8Array;
   /** By which regions were excluded; undefined before the first decision. */
@@ -39,7 +40,7 @@ export class Decision {
       ...{ wayMs: column(), serviceMs: column(), workers: column() },
       ...{ outstanding: column(), unseen: column(), priceMs: column() },
     };
-    this.roundTripMs = column();
+    this.roundTripsMs = column();
     this.exclusions = new Uint8Array(this.views.length);
   }
 

@@ -108,7 +108,7 @@ export function regionViews(nowMs = 0): Map<string, RegionView> {
   const limits = { suspectMs: 1500, downMs: 5000 };
   return new Map(
     REGIONS.map((name, i) => {
-      const facts = { name, zone: name, roundTripMs: i * 50, bandwidthMbps: i === 0 ? Infinity : 1000, capacity: 1 };
+      const facts = { name, zone: name, roundTripMs: i * 25, bandwidthMbps: i === 0 ? Infinity : 1000, capacity: 1 };
       const view = new RegionView(facts, limits, nowMs);
       view.heard(nowMs);
       view.reported({ outstanding: 0, capacity: 1, price: 0, workers: 1 }, nowMs);

@@ -456,6 +456,8 @@ export type PlannedShare = Message<"meridian.plan.v1.PlannedShare"> & {
   tasksPerSecond: number;
 
   /**
+   * All of a task together: twice that of the link.
+   *
    * @generated from field: double round_trip_ms = 4;
    */
   roundTripMs: number;

@@ -330,7 +330,7 @@ export const ExplainTaskResponseSchema: GenMessage<ExplainTaskResponse> = /*@__P
   messageDesc(file_meridian_region_v1_region, 10);
 
 /**
- * One choice among all regions. Total of a candidate = round trip + transfer + service + price + wait_weight · wait.
+ * One choice among all regions. Total of a candidate = round trips + transfer + service + price + wait_weight · wait.
  *
  * @generated from message meridian.region.v1.PlacementDecision
  */
@@ -426,6 +426,8 @@ export type PlacementCandidate = Message<"meridian.region.v1.PlacementCandidate"
   exclusion: string;
 
   /**
+   * All of the task together: twice what is measured, for claim and announcement, picture and result.
+   *
    * @generated from field: double round_trip_ms = 3;
    */
   roundTripMs: number;
