@@ -135,6 +135,15 @@ describe('an inference process under supervision', () => {
     expect(reasonOf(await child.run(model, await smallPicture()))).toBe('recognition');
   });
 
+  test('not blamed for a silence in which its parent did not run', async () => {
+    const child = await ready();
+    const { pid } = child;
+    // Longer than any silence that is allowed; the answers wait in the socket meanwhile.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
+    expect(reasonOf(await child.run(model, await smallPicture()))).toBe('recognition');
+    expect(child.pid).toBe(pid);
+  });
+
   test('stopped with a picture in it: the picture fails as hung', async () => {
     const child = await ready();
     const running = child.run(model, picture);

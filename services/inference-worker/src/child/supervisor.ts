@@ -37,8 +37,12 @@ const START_TIMEOUT_MS = 20_000;
 const LOAD_TIMEOUT_MS = 120_000;
 const TICK_MS = 250;
 const PING_EVERY_MS = 500;
-/** A process that does not answer for this long does not run. Its answering thread waits for nothing. */
+/**
+ * A process that does not answer for this long does not run. Its answering thread waits for nothing but the processor, which
+ * loading a model keeps busy.
+ */
 const SILENCE_MS = 2_000;
+const LOADING_SILENCE_MS = 10_000;
 const RESTART = { initialMs: 50, maxMs: 5_000 };
 /** A life longer than this ends a row of failures. */
 const STEADY_MS = 30_000;
@@ -73,6 +77,7 @@ export class Supervisor {
   #bornMs = 0;
   #heardMs = 0;
   #pingedMs = 0;
+  #tickedMs = 0;
   #oldestSinceMs = 0;
   #residentBytes = 0;
   #settledInLife = 0;
@@ -223,6 +228,7 @@ export class Supervisor {
   }
 
   #tickLater(): void {
+    this.#tickedMs = this.#o.clock.monotonicMs();
     this.#ticker = this.#o.clock.setTimer(TICK_MS, () => {
       this.#tick();
       if (this.#phase === 'starting' || this.#phase === 'ready') this.#tickLater();
@@ -231,6 +237,8 @@ export class Supervisor {
 
   #tick(): void {
     const nowMs = this.#o.clock.monotonicMs();
+    // While this process did not run it heard nobody: that says nothing of the other one.
+    this.#heardMs += Math.max(0, nowMs - this.#tickedMs - TICK_MS);
     const overdue = this.#overdue(nowMs);
     if (overdue !== undefined) this.#kill(...overdue);
     else if (this.#phase === 'ready' && nowMs - this.#pingedMs >= PING_EVERY_MS) {
@@ -251,7 +259,8 @@ export class Supervisor {
       if (workedMs > oldest.model.timeoutMs) return ['hung', `${oldest.model.name}: ${Math.round(workedMs)} ms`];
     }
     if (this.#models.loadingForMs(nowMs) > LOAD_TIMEOUT_MS) return ['crashed', 'a model did not load'];
-    return nowMs - this.#heardMs > SILENCE_MS ? ['silent', 'no answer to pings'] : undefined;
+    const silenceMaxMs = this.#models.loadingForMs(nowMs) > 0 ? LOADING_SILENCE_MS : SILENCE_MS;
+    return nowMs - this.#heardMs > silenceMaxMs ? ['silent', 'no answer to pings'] : undefined;
   }
 
   #kill(end: ChildEnd, why: string): void {
