@@ -127,7 +127,10 @@ export class AttachStream implements OwnerLink {
     let timer: Timer = this.#o.clock.setTimer(WELCOME_TIMEOUT_MS, cancel);
     const beat = (everyMs: number) => {
       timer.cancel();
+      const setMs = this.#o.clock.monotonicMs();
       timer = this.#o.clock.setTimer(everyMs, () => {
+        // While this process did not run it heard nobody: that says nothing of the scheduler.
+        this.#heardMs += Math.max(0, this.#o.clock.monotonicMs() - setMs - everyMs);
         if (this.#heartbeat(duplex)) beat(everyMs);
       });
     };
