@@ -182,7 +182,7 @@ export function rolls(current: () => RunningSystem): void {
         const before = answers.length;
         while (await isBeingTried('beijing')) await recognize();
         const used = answers.slice(before).map(({ model }) => model);
-        expect(new Set(used)).toEqual(new Set(['centernet-320', 'slow']));
+        expect(used.filter((model) => model !== 'centernet-320' && model !== 'slow')).toEqual([]);
         expect(used.filter((model) => model === 'slow').length).toBeGreaterThanOrEqual(GATE_TASKS);
         const status = await meridian('models', 'roll', 'detector', '--status', '-r', 'beijing');
         expect(status.out).toMatch(
