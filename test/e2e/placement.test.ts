@@ -61,9 +61,9 @@ describe('placement', () => {
       });
       expect(answers.filter(({ failure }) => failure !== undefined)).toEqual([]);
       const share = (region: string) => shareOf(region, placed, steadyMs, steadyMs + 10_000);
-      // It can do 10 of 25 a second, as each of the others.
+      // It can do 10 of 25 a second, as each of the others: 5 are left for the farthest if the two nearer ones never rest.
       expect(share('beijing')).toBeLessThan(0.5);
-      for (const region of REGIONS) expect([region, share(region) > 0.2]).toEqual([region, true]);
+      for (const region of REGIONS) expect([region, share(region) > 0.15]).toEqual([region, true]);
     },
     TEST_MS,
   );
