@@ -86,21 +86,21 @@ describe('what a scheduler tells of its callers and its links', () => {
     const shown = (report: DemandReport | undefined) =>
       report?.links.map(({ region, roundTripMs }) => [region, roundTripMs]);
     expect(shown(first)).toEqual([
-      ['shanghai', 50],
-      ['guangzhou', 100],
+      ['shanghai', 25],
+      ['guangzhou', 50],
     ]);
     views.get('shanghai')?.tick(clock.nowMs() + 2_000);
-    expect(shown((await pass(100))[0])).toEqual([['guangzhou', 100]]);
+    expect(shown((await pass(100))[0])).toEqual([['guangzhou', 50]]);
     views.get('shanghai')?.heard(clock.nowMs());
     expect(shown((await pass(100))[0])).toEqual([
-      ['shanghai', 50],
-      ['guangzhou', 100],
+      ['shanghai', 25],
+      ['guangzhou', 50],
     ]);
   });
 
   test('a round trip that steps is told of at once, a small change with the next report', async () => {
     await pass(1_050);
-    views.get('guangzhou')?.measured(110);
+    views.get('guangzhou')?.measured(55);
     expect(await pass(200)).toEqual([]);
     for (let n = 0; n < 6; n++) views.get('guangzhou')?.measured(300);
     expect((await pass(200))[0]?.links.at(-1)).toMatchObject({ region: 'guangzhou', roundTripMs: 300 });
