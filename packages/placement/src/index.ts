@@ -1,4 +1,7 @@
 export {
+  DOWNSCALED_BYTES_MIN,
+  downscaledBytes,
+  isWorthDownscaling,
   type PayloadDecision,
   type PayloadForm,
   type PayloadQuestion,

@@ -160,6 +160,7 @@ export function assemble(context: Context, doors: Doors): { components: Componen
   const members = (names: Iterable<string>) => new Set([...names].filter((each) => !membership.isRemoved(each)));
   const demand = new DemandReporter({
     ...{ bus, region, regions, clock, meter: parts.meter, bandwidths: parts.bandwidths, variations: parts.variations },
+    cutter: parts.cutter,
     manifestOf: (digest) => replica.modelByDigest(digest)?.manifest,
     cache: parts.cache && {
       cache: parts.cache,
@@ -243,17 +244,18 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   const claims = new ClaimPublisher({ bus, owner: name, logger, timeoutMs: config.claimTimeoutMs });
   const evidence = new RollEvidence({ ...name, models: replica, client: rolls, clock, logger });
   const modelByDigest = (digest: string) => replica.modelByDigest(digest);
-  const bandwidthMbps = (to: string) => bandwidths.estimate(to, clock.monotonicMs()).mbps;
-  const payload = new PayloadForms({ region, bandwidthMbps, cutter, modelByDigest, logger });
-  // Of a shrunk picture it is not known here how many bytes were on the way.
-  const wholeOnly: Measurement = {
-    ended: (task, ending, nowMs) => {
-      if (!payload.isShrunk(task.taskId)) bandwidths.ended(task, ending, nowMs);
+  const payload = new PayloadForms({ region, regions, cutter, modelByDigest, clock, logger });
+  // What was sent, and without the time in which it was made.
+  const onTheWay: Measurement = {
+    ended: ({ taskId, pictureBytes }, { fence, how, region: to, times }, nowMs) => {
+      const { bytes, tookMs } = payload.sent(taskId, fence) ?? { bytes: pictureBytes, tookMs: 0 };
+      const own = { ...times, transferMs: times.transferMs - tookMs };
+      bandwidths.ended({ pictureBytes: bytes }, { how, region: to, times: own }, nowMs);
     },
   };
   const effects = new Effects({
     ...{ payload, clock, logger, metrics, claims, tracer, streams, calls, jobs, evidence, dispatcher },
-    measurements: [meter, variations, wholeOnly],
+    measurements: [meter, variations, onTheWay],
     canPlace: () => bus.connected && owner.started,
   });
   // What an earlier life had accepted is no demand of now.
@@ -262,7 +264,8 @@ function jobParts(context: Context, { bus, replica, rolls, topology }: Doors) {
   };
   const owner: Owner = new Owner({
     ...{ bus, clock, logger, regions, store, spool, events, endings, news, streams },
-    createDispatcher: (term) => createDispatcher(config, term, { regions, effects, replica, accepted, residency }),
+    createDispatcher: (term) =>
+      createDispatcher(config, term, { regions, effects, replica, accepted, residency, payload }),
     recover: () => recoverJobs({ store, index, spool, intake, endings, logger, retentionMs }),
     wake: () => effects.wake(),
     caughtUp: replica.caughtUp,
@@ -319,9 +322,10 @@ function createDispatcher(
     readonly replica: Doors['replica'];
     readonly accepted: (task: Task) => void;
     readonly residency: Residency;
+    readonly payload: PayloadForms;
   },
 ): Dispatcher {
-  const { regions, effects: ports, replica: models, accepted, residency } = parts;
+  const { regions, effects: ports, replica: models, accepted, residency, payload } = parts;
   const membership = new Membership((key) => models.get(key));
   return new Dispatcher({
     term,
@@ -338,6 +342,7 @@ function createDispatcher(
     isRemoved: (region) => membership.isRemoved(region),
     readyRegions: (digest) => models.readyRegions(digest),
     accepted,
+    downscaling: (task) => payload.downscaling(task),
     residency,
   });
 }

@@ -1,15 +1,24 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type PayloadQuestion, payloadForm } from './payload-form.ts';
+import { downscaledBytes, isWorthDownscaling, type PayloadQuestion, payloadForm } from './payload-form.ts';
 
 const large: PayloadQuestion = {
-  picture: { bytes: 4_000_000, width: 4_000, height: 3_000 },
-  model: { width: 320, height: 320 },
+  picture: { bytes: 4_000_000, pixels: 12_000_000 },
+  modelPixels: 320 * 320,
   way: { roundTripMs: 50, bandwidthMbps: 20 },
-  megabytePriceMs: 0,
   downscaleMs: 40,
   isLossyAllowed: false,
 };
+const questions = fc.record({
+  picture: fc.record({ bytes: fc.integer({ min: 0, max: 2 ** 24 }), pixels: fc.integer({ min: 1, max: 25_000_000 }) }),
+  modelPixels: fc.constantFrom(128 * 128, 320 * 320, 512 * 512),
+  way: fc.record({
+    roundTripMs: fc.double({ min: 0, max: 600, noNaN: true }),
+    bandwidthMbps: fc.oneof(fc.double({ min: 0.1, max: 10_000, noNaN: true }), fc.constant(Number.POSITIVE_INFINITY)),
+  }),
+  downscaleMs: fc.double({ min: 0, max: 5_000, noNaN: true }),
+  isLossyAllowed: fc.boolean(),
+});
 
 describe('payloadForm', () => {
   test('scales at the origin what is much too large for the model, when the link is slow', () => {
@@ -23,36 +32,60 @@ describe('payloadForm', () => {
   test('is lossy only where the caller allows it', () => {
     expect(payloadForm({ ...large, isLossyAllowed: true }).form).toBe('downscaled-lossy');
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1e8 }), fc.integer({ min: 1, max: 10_000 }), (bytes, side) => {
-        const picture = { bytes, width: side, height: side };
-        expect(payloadForm({ ...large, picture }).form).not.toBe('downscaled-lossy');
+      fc.property(questions, (question) => {
+        expect(payloadForm({ ...question, isLossyAllowed: false }).form).not.toBe('downscaled-lossy');
       }),
     );
   });
 
+  test('its two steps for every task and region say the same', () => {
+    let downscaled = 0;
+    const check = (question: PayloadQuestion) => {
+      const { picture, modelPixels, way, downscaleMs, isLossyAllowed } = question;
+      const form = isLossyAllowed ? 'downscaled-lossy' : 'downscaled-lossless';
+      const small = downscaledBytes(picture.bytes, picture.pixels, modelPixels, form);
+      const isWorth =
+        small > 0 && isWorthDownscaling(picture.bytes, small, downscaleMs, way.roundTripMs, way.bandwidthMbps);
+      const expected = isWorth ? { form, bytes: small } : { form: 'original', bytes: picture.bytes };
+      expect(payloadForm(question)).toMatchObject(expected);
+      if (isWorth) downscaled++;
+    };
+    fc.assert(fc.property(questions, check), { numRuns: 2_000 });
+    // Both answers were looked at.
+    expect(downscaled).toBeGreaterThan(50);
+  });
+
+  test('a slower link, or less to wait for, never makes it less worth', () => {
+    const check = (question: PayloadQuestion) => {
+      if (payloadForm(question).form === 'original') return;
+      const { way, downscaleMs } = question;
+      const slower = { ...question, way: { ...way, bandwidthMbps: way.bandwidthMbps / 2 } };
+      expect(payloadForm(slower).form).not.toBe('original');
+      expect(payloadForm({ ...question, downscaleMs: downscaleMs / 2 }).form).not.toBe('original');
+    };
+    fc.assert(fc.property(questions, check), { numRuns: 1_000 });
+  });
+
   test.each([
-    [
-      'a picture near the size of the model',
-      { picture: { bytes: 500_000, width: 600, height: 600 } },
-      /times the pixels/,
-    ],
+    ['a picture near the size of the model', { picture: { bytes: 500_000, pixels: 360_000 } }, /times the pixels/],
     ['a link that is wide', { way: { roundTripMs: 50, bandwidthMbps: 10_000 } }, /downscaling takes 40 ms of the/],
-    ['a picture that is small already', { picture: { bytes: 90_000, width: 4_000, height: 3_000 } }, /are not more/],
+    ['a picture of few bytes', { picture: { bytes: 190_000, pixels: 12_000_000 } }, /are not more/],
+    ['an ordinary picture', { picture: { bytes: 110_000, pixels: 12_000_000 } }, /are less than/],
     ['an origin that is slow at it', { downscaleMs: 5_000 }, /downscaling takes 5000 ms/],
   ])('keeps the original: %s', (_, change, reason) => {
     expect(payloadForm({ ...large, ...change })).toMatchObject({ form: 'original', savedMs: 0 });
     expect(payloadForm({ ...large, ...change }).reason).toMatch(reason);
   });
 
-  test("a price on the target's bytes is a reason too", () => {
-    const wide = { ...large, way: { roundTripMs: 50, bandwidthMbps: 10_000 } };
-    expect(payloadForm({ ...wide, megabytePriceMs: 100 }).form).toBe('downscaled-lossless');
+  test('inside of a region nothing is downscaled, even if it took no time', () => {
+    const inside = { roundTripMs: 0, bandwidthMbps: Number.POSITIVE_INFINITY };
+    expect(payloadForm({ ...large, way: inside, downscaleMs: 0 }).form).toBe('original');
   });
 
   test.each([
-    ['bytes', { picture: { bytes: Number.NaN, width: 1, height: 1 } }, /^picture bytes: NaN/],
+    ['bytes', { picture: { bytes: Number.NaN, pixels: 1 } }, /^picture bytes: NaN/],
     ['bandwidth', { way: { roundTripMs: 1, bandwidthMbps: 0 } }, /^bandwidth: 0/],
-    ['price', { megabytePriceMs: -1 }, /^price of a megabyte: -1/],
+    ['time', { downscaleMs: -1 }, /^downscaling: -1/],
   ])('refuses absurd %s by name', (_, change, message) => {
     expect(() => payloadForm({ ...large, ...change })).toThrow(message);
   });

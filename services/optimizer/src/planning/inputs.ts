@@ -118,7 +118,7 @@ function sumOf(a: SourceFacts, b: SourceFacts): SourceFacts {
     pictureBytes: mean(a.pictureBytes, b.pictureBytes),
     expectedServiceMs: mean(a.expectedServiceMs, b.expectedServiceMs),
     picturePixels: known(a.picturePixels, b.picturePixels),
-    decodeMs: known(a.decodeMs, b.decodeMs),
+    downscaleMs: known(a.downscaleMs, b.downscaleMs),
   };
 }
 

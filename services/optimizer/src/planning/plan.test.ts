@@ -248,7 +248,7 @@ test('64 regions that tell of all the sources that they may are solved; what has
       ...{ modelDigest: `sha256:${n.toString(16).padStart(64, '0')}`, model: `m${n}`, priority: 'normal' as const },
       ...{ allowed: undefined, runnable: names, tasksPerSecond: 0.1 + n / 100, pictureBytes: 50_000 + 1_000 * n },
       expectedServiceMs: 10 + n,
-      ...{ picturePixels: 0, modelPixels: 0, decodeMs: 0 },
+      ...{ picturePixels: 0, modelPixels: 0, downscaleMs: 0 },
     }));
     const facts = { region, measuredMs: 1_000 };
     const load = { ...facts, capacity: 8, workers: 8, outstanding: 0, priceMs: 0, serviceMs: new Map() };

@@ -27,31 +27,23 @@ function cachesOf({ caches }: PlanInputs): Decision[] {
   });
 }
 
-/** One for each link that the plan sends the source over. */
+/** One for each link that the plan sends the source over: what its schedulers do with the mean picture, by their own rule. */
 function payloadsOf({ source, facts }: PlannedDemand, { problem }: PlanInputs, plan: Plan): Decision[] {
-  const { picturePixels, modelPixels, decodeMs, modelDigest, model } = facts;
-  if (picturePixels < 1 || modelPixels < 1 || decodeMs === 0) return [];
+  const { picturePixels, modelPixels, downscaleMs, modelDigest, model } = facts;
+  if (picturePixels < 1 || modelPixels < 1 || downscaleMs === 0) return [];
   const isRemote = (one: Assignment) => one.source === source && one.region !== source.origin;
   return plan.assignments.filter(isRemote).flatMap(({ region }): Decision[] => {
     const way = problem.way(source.origin, region);
     if (way === undefined) return [];
     const { form, reason } = payloadForm({
-      picture: { bytes: source.pictureBytes, ...squareOf(picturePixels) },
-      model: squareOf(modelPixels),
+      picture: { bytes: source.pictureBytes, pixels: picturePixels },
+      modelPixels,
       way,
-      megabytePriceMs: plan.regions.find((one) => one.region === region)?.megabytePriceMs ?? 0,
-      // Decoding and scaling, as workers take for it; encoding is not measured, so that it is not too long.
-      downscaleMs: decodeMs,
+      downscaleMs,
       isLossyAllowed: false,
     });
     return [
       { policy: 'payload-form', region: source.origin, peer: region, modelDigest, model, decision: form, reason },
     ];
   });
-}
-
-/** Only the product of the sides matters. */
-function squareOf(pixels: number) {
-  const side = Math.sqrt(pixels);
-  return { width: side, height: side };
 }

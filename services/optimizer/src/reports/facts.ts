@@ -41,10 +41,11 @@ export interface SourceFacts {
   readonly tasksPerSecond: number;
   readonly pictureBytes: number;
   readonly expectedServiceMs: number;
-  /** Means of the pictures that were answered; 0: none was. */
+  /** Mean of the pictures that were answered; 0: none was. */
   readonly picturePixels: number;
-  readonly decodeMs: number;
-  /** 0: not a fixed size. */
+  /** Until such a picture is downscaled where it is sent from; 0: not known. */
+  readonly downscaleMs: number;
+  /** That the model takes; 0: pictures go to it in full. */
   readonly modelPixels: number;
 }
 

@@ -17,6 +17,8 @@ const VARIATION_MAX = 100;
 const PICTURE_BYTES_MAX = 2 ** 30;
 /** More than any decoder takes. */
 const PIXELS_MAX = 1e9;
+/** For a megapixel; and what waits for it. */
+const DOWNSCALE_MAX_MS = 600_000;
 const CACHE_BYTES_MAX = 2 ** 50;
 const CACHE_TTL_MAX_MS = 1e10;
 const SOURCES_MAX = 128;
@@ -58,6 +60,8 @@ export function readDemand(report: DemandReport, origin: string, known: Readonly
     links.every(isPossibleLink) &&
     serviceTimes.every(isPossibleService) &&
     within(unlistedTasksPerSecond, 0, NUMBER_MAX) &&
+    within(report.downscaleMsPerMegapixel, 0, DOWNSCALE_MAX_MS) &&
+    within(report.downscaleAheadMs, 0, DOWNSCALE_MAX_MS) &&
     (cache === undefined || isPossibleCache(cache));
   if (!isTrue) return { refusal: 'number' };
   if (!sources.every(isReadableSource) || !serviceTimes.every(({ modelDigest }) => DIGEST.test(modelDigest)))
@@ -66,7 +70,7 @@ export function readDemand(report: DemandReport, origin: string, known: Readonly
   const facts = {
     ...{ region, measuredMs: Number(measuredUnixMs), unlistedPerSecond: unlistedTasksPerSecond },
     cache: cache && cacheOf(cache),
-    ...{ sources: sources.map((source) => sourceOf(source, known)), links: ways, services },
+    ...{ sources: sources.map((source) => sourceOf(source, report, known)), links: ways, services },
   };
   return { facts, unknown: links.length - ways.size + serviceTimes.length - services.length };
 }
@@ -86,17 +90,25 @@ function servicesOf({ serviceTimes }: DemandReport, known: ReadonlySet<string>):
 }
 
 /** A name in a rule that is no region of ours allows nothing here. */
-function sourceOf(source: SourceDemand, known: ReadonlySet<string>): SourceFacts {
+function sourceOf(source: SourceDemand, report: DemandReport, known: ReadonlySet<string>): SourceFacts {
   const { model, modelDigest, restricted, allowedRegions, tasksPerSecond, pictureBytes, expectedServiceMs } = source;
-  const { picturePixels, modelPixels, decodeMs } = source;
+  const { picturePixels, modelPixels } = source;
   const named = (regions: readonly string[]) => [...new Set(regions)].filter((region) => known.has(region)).sort();
   const allowed = restricted ? named(allowedRegions) : undefined;
   return {
     ...{ model, modelDigest, tasksPerSecond, pictureBytes, expectedServiceMs, allowed },
-    ...{ picturePixels, modelPixels, decodeMs },
+    ...{ picturePixels, modelPixels, downscaleMs: downscaleMs(picturePixels, report) },
     priority: source.priority as PriorityClassName,
     runnable: named(source.runnableRegions).filter((region) => allowed?.includes(region) ?? true),
   };
+}
+
+/** As the scheduler reckons for one such picture. */
+function downscaleMs(
+  pixels: number,
+  { downscaleMsPerMegapixel, downscaleAheadMs }: Pick<DemandReport, 'downscaleMsPerMegapixel' | 'downscaleAheadMs'>,
+): number {
+  return downscaleMsPerMegapixel === 0 ? 0 : downscaleAheadMs + (downscaleMsPerMegapixel * pixels) / 1e6;
 }
 
 function isPossibleSource(source: SourceDemand): boolean {

@@ -91,6 +91,31 @@ describe('a process that', () => {
     expect(killed).toEqual([1, 2]);
   });
 
+  test('says by what it took how long the next pictures wait and take', async () => {
+    const large = await sharp({ create: { width: 1000, height: 1000, channels: 3, background: '#4080c0' } })
+      .jpeg()
+      .toBuffer();
+    const shrink = { ...order, tilesMax: 1 };
+    const answer = { residentBytes: 1, picture: { width: 1000, height: 1000 }, pieces: [] };
+    const startMs = scripted.aheadMs;
+    expect(startMs).toBeGreaterThan(0);
+    const rate = scripted.shrinkMsPerMegapixel;
+    expect(scripted.shrunkInMs(2_000_000)).toBeCloseTo(startMs + 2 * rate);
+    const both = [scripted.cut(large, shrink), scripted.cut(large, shrink)];
+    // The process is there, and two are before whoever comes now.
+    expect(scripted.aheadMs).toBeCloseTo(2 * rate);
+    clock.advance(1_000);
+    listener?.message({ text: answer, body: Buffer.alloc(0) });
+    await both[0];
+    // The first one of a process says nothing of pictures.
+    expect([scripted.aheadMs, scripted.shrinkMsPerMegapixel]).toEqual([rate, rate]);
+    clock.advance(2 * rate);
+    listener?.message({ text: answer, body: Buffer.alloc(0) });
+    await both[1];
+    expect(scripted.aheadMs).toBe(0);
+    expect(scripted.shrinkMsPerMegapixel).toBeGreaterThan(rate);
+  });
+
   test('talks nonsense is ended; one that has grown large is replaced after its picture', async () => {
     const lost = scripted.cut(picture, order);
     listener?.message({ text: 'hello', body: Buffer.alloc(0) });

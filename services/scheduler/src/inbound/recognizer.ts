@@ -6,7 +6,7 @@ import type { CutOrder } from '@meridian/recognition/picture-cutter';
 import type { Territory } from '@meridian/residency';
 import type { CallContext } from '@meridian/rpc';
 import type { Clock } from '@meridian/runtime';
-import { checkPicture } from '../codec/picture.ts';
+import { checkPicture, picturePixels } from '../codec/picture.ts';
 import { priorityName } from '../codec/priority.ts';
 import { type Answer, callFailure, type OwnerName, taskResult } from '../codec/task-result.ts';
 import { IdempotencyTable } from '../jobs/idempotency.ts';
@@ -149,7 +149,8 @@ export class Recognizer {
       expectedServiceMs: expectedServiceMs(model.manifest),
     });
     const pictureDigest = hash('sha256', request.picture, 'buffer');
-    const picture = { taskId, index: 0, pictureName: '', pictureDigest, pictureBytes: request.picture.length };
+    const sizes = { pictureBytes: request.picture.length, picturePixels: picturePixels(request.picture) };
+    const picture = { taskId, index: 0, pictureName: '', pictureDigest, ...sizes };
     const cacheUse = this.#cacheUse(request, ruling);
     const { traceContext } = context;
     const task = newTask(work, picture);

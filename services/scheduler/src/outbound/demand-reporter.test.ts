@@ -12,7 +12,8 @@ import { ServiceVariations } from '../placement/service-variation.ts';
 import { aTask, aWork, MODEL, REGIONS, regionViews } from '../tasks/task.builders.ts';
 import { DemandReporter } from './demand-reporter.ts';
 
-const MANIFEST = { parts: { model: { input: { width: 320, height: 320 } } } };
+const INPUT = { width: 320, height: 320, fit: 'letterbox' };
+const MANIFEST = { decoder: { kind: 'rows' }, parts: { model: { input: INPUT } } };
 let clock: VirtualClock;
 let views: ReturnType<typeof regionViews>;
 let meter: DemandMeter;
@@ -47,6 +48,7 @@ beforeEach(async () => {
     variations: new ServiceVariations(),
     readyRegions: () => ready,
     manifestOf: (digest) => (digest === MODEL ? MANIFEST : undefined),
+    cutter: { aheadMs: 300, shrinkMsPerMegapixel: 30 },
     cache: { cache: { bytes: 5_000, size: 5 }, meter: cacheMeter, bytesMax: 1_000_000, ttlMs: 600_000 },
   });
   await reporter.start();
@@ -70,6 +72,7 @@ describe('what a scheduler tells of its callers and its links', () => {
     const times = said.map(({ measuredUnixMs }) => measuredUnixMs);
     expect(times).toEqual([...new Set(times)].sort());
     const [all, ruled] = said[0]?.sources ?? [];
+    expect(said[0]).toMatchObject({ downscaleMsPerMegapixel: 30, downscaleAheadMs: 300 });
     expect(all).toMatchObject({
       ...{ modelDigest: MODEL, priority: 'normal', restricted: false, tasksPerSecond: 6, pictureBytes: 100_000 },
       ...{ runnableRegions: ['guangzhou', 'shanghai'], expectedServiceMs: 30, modelPixels: 102_400, picturePixels: 0 },

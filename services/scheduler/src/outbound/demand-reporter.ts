@@ -6,7 +6,7 @@ import { isRoundTripStep } from '@meridian/placement';
 import type { Clock, Component, Timer } from '@meridian/runtime';
 import type { CacheMeter } from '../cache/cache-meter.ts';
 import type { ResultCache } from '../cache/result-cache.ts';
-import { modelPixels } from '../codec/model-input.ts';
+import { shownPixels } from '../payload/shown-pixels.ts';
 import type { DemandMeter, SourceRate } from '../placement/demand.ts';
 import type { LinkBandwidths } from '../placement/link-bandwidth.ts';
 import type { RegionView } from '../placement/region-view.ts';
@@ -25,6 +25,8 @@ export interface DemandReporterOptions {
   readonly readyRegions: (modelDigest: string) => ReadonlySet<string>;
   /** As the registry has it. */
   readonly manifestOf: (modelDigest: string) => unknown;
+  /** Where large pictures are scaled. */
+  readonly cutter: { readonly aheadMs: number; readonly shrinkMsPerMegapixel: number };
   /** undefined: turned off. */
   readonly cache: CacheFacts | undefined;
 }
@@ -93,7 +95,7 @@ export class DemandReporter implements Component {
   }
 
   #publish(links: ReadonlyMap<string, number>): void {
-    const { bus, region, meter, bandwidths, clock } = this.#o;
+    const { bus, region, meter, bandwidths, cutter, clock } = this.#o;
     this.#told = links;
     this.#measuredMs = nextMeasuredMs(this.#measuredMs, clock.nowMs());
     const nowMs = clock.monotonicMs();
@@ -107,6 +109,8 @@ export class DemandReporter implements Component {
       }),
       serviceTimes: this.#serviceTimes(),
       unlistedTasksPerSecond: meter.unlistedPerSecond,
+      downscaleMsPerMegapixel: cutter.shrinkMsPerMegapixel,
+      downscaleAheadMs: cutter.aheadMs,
       ...this.#cache(),
     };
     bus.publish(subject('demand', { origin: region }), { type: 'meridian.telemetry.demand.v1', data });
@@ -120,7 +124,7 @@ export class DemandReporter implements Component {
       restricted: allowed !== undefined,
       allowedRegions: [...(allowed ?? [])].sort(),
       runnableRegions: runnable.sort(),
-      modelPixels: source.modelDigest === '' ? 0 : modelPixels(this.#o.manifestOf(source.modelDigest)),
+      modelPixels: source.modelDigest === '' ? 0 : shownPixels(this.#o.manifestOf(source.modelDigest)),
     };
   }
 

@@ -91,7 +91,7 @@ export class JobIntake {
     spool.retain(digestNames(job.pictures));
     this.#announce(job);
     const wish = tilingWish(header.tiling);
-    const tasks = openTasksOf(job, work, names);
+    const tasks = openTasksOf(job, work, names, (digest) => spool.pixelsOf(digest));
     if (wish === undefined) add(tasks);
     else addTiled(tasks, wish);
   }

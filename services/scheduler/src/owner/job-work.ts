@@ -1,3 +1,4 @@
+import { DOWNSCALED_BYTES_MIN } from '@meridian/placement';
 import type { Job, JobPictures } from '../jobs/job.ts';
 import { taskIdOf } from '../jobs/job-id.ts';
 import { newTask, newWork, type Task, type Work } from '../tasks/task.ts';
@@ -29,16 +30,24 @@ export function workOf(job: Job, serviceMs: number): Work {
   });
 }
 
-/** The tasks of what is not final yet. */
-export function* openTasksOf(job: Job, work: Work, names: readonly string[]): Iterable<Task> {
-  for (const index of job.openIndexes())
+/** The tasks of what is not final yet. @param pixelsOf of a picture in the spool, by its name there */
+export function* openTasksOf(
+  job: Job,
+  work: Work,
+  names: readonly string[],
+  pixelsOf: (digest: string) => number,
+): Iterable<Task> {
+  for (const index of job.openIndexes()) {
+    const pictureBytes = job.pictures.sizes[index] ?? 0;
     yield newTask(work, {
       taskId: taskIdOf(job.facts.jobId, index),
       index,
       pictureName: names[index] ?? '',
       pictureDigest: job.digestOf(index),
-      pictureBytes: job.pictures.sizes[index] ?? 0,
+      pictureBytes,
+      picturePixels: pictureBytes < DOWNSCALED_BYTES_MIN ? 0 : pixelsOf(hex(job.digestOf(index))),
     });
+  }
 }
 
 /** Digests of all different pictures, in hexadecimal: their names in the spool. */

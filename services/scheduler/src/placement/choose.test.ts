@@ -33,6 +33,26 @@ describe('choose', () => {
     expect(pickFrom(views)?.region).toBe('beijing');
   });
 
+  test('counts of a large picture what is sent of it, and what making that takes', () => {
+    const task = { ...aTask(aWork()), pictureBytes: 4_000_000, picturePixels: 12_000_000 };
+    const downscaling = { bytes: 204_800, takesMs: 40 };
+    const views = regionViews();
+    const decision = new Decision(views.values());
+    const pick = (more: Partial<ChoiceLimits> = {}) => choose(task, decision, limits(more));
+    const wayTo = (region: string) => decision.beliefs.wayMs[[...views.keys()].indexOf(region)];
+    views.get('beijing')?.reported({ ...load, price: 400 }, 1);
+    (views.get('shanghai') as RegionView).bandwidthMbps = 20;
+    (views.get('guangzhou') as RegionView).bandwidthMbps = 500;
+    // As it came it would be 32 ms on the configured links.
+    expect(pick()?.region).toBe('shanghai');
+    expect(wayTo('shanghai')).toBeCloseTo(2 * 25 + 32);
+    expect(pick({ downscaling })?.region).toBe('guangzhou');
+    expect(wayTo('shanghai')).toBeCloseTo(2 * 25 + 40 + 81.92);
+    // 64 ms as it came: not worth 40 ms of work.
+    expect(wayTo('guangzhou')).toBeCloseTo(2 * 50 + 64);
+    expect(wayTo('beijing')).toBe(0);
+  });
+
   test('the price of a region turns tasks away from it as soon as it outweighs the way', () => {
     const views = regionViews();
     views.get('beijing')?.reported({ ...load, price: 50 }, 1);

@@ -1,4 +1,11 @@
-import { cheapest, costOf, expectedWaitMs, TASK_ROUND_TRIPS, WAIT_WEIGHT } from '@meridian/placement';
+import {
+  cheapest,
+  costOf,
+  expectedWaitMs,
+  isWorthDownscaling,
+  TASK_ROUND_TRIPS,
+  WAIT_WEIGHT,
+} from '@meridian/placement';
 import type { Territory } from '@meridian/residency';
 import type { Task } from '../tasks/task.ts';
 import { type Decision, EXCLUSIONS, type Exclusion } from './decision.ts';
@@ -14,6 +21,14 @@ export interface Choice {
   readonly isUncontended: boolean;
 }
 
+/** A picture that may be scaled before it is sent. */
+export interface Downscaling {
+  /** Then, as expected. */
+  readonly bytes: number;
+  /** Until it is, ms. */
+  readonly takesMs: number;
+}
+
 export interface ChoiceLimits {
   /** Regions in which the task's model is ready. */
   readonly readyRegions: ReadonlySet<string>;
@@ -24,6 +39,8 @@ export interface ChoiceLimits {
   readonly territory: Territory;
   /** Of the task beside a usual one: it pays the price so many times. */
   readonly size?: number;
+  /** undefined: the picture goes as it came, whatever the link. */
+  readonly downscaling?: Downscaling | undefined;
 }
 
 /**
@@ -85,7 +102,7 @@ function believe(
   i: number,
   view: RegionView,
   task: Task,
-  { window, size = 1 }: ChoiceLimits,
+  { window, size = 1, downscaling }: ChoiceLimits,
 ): void {
   const { beliefs, roundTripsMs } = decision;
   const { work, pictureBytes } = task;
@@ -95,13 +112,26 @@ function believe(
   const unseen = Math.min(ahead, Math.max(0, view.unseen));
   const tripsMs = TASK_ROUND_TRIPS * view.roundTripMs;
   roundTripsMs[i] = tripsMs;
-  beliefs.wayMs[i] = tripsMs + (pictureBytes * 8) / (view.facts.bandwidthMbps * 1000);
+  beliefs.wayMs[i] =
+    tripsMs +
+    (downscaling === undefined
+      ? (pictureBytes * 8) / (view.facts.bandwidthMbps * 1000)
+      : inFormMs(pictureBytes, downscaling, tripsMs, view.bandwidthMbps));
   beliefs.serviceMs[i] = view.serviceMs(work.modelDigest) ?? work.expectedServiceMs;
   beliefs.workers[i] = view.slots;
   beliefs.outstanding[i] = ahead - unseen;
   beliefs.unseen[i] = unseen;
   // As it counts for this task, so that an explanation adds up.
   beliefs.priceMs[i] = size * (ahead < there ? view.load.price * (ahead / there) : view.load.price);
+}
+
+/**
+ * Transfer of a large picture in the form in which it will be sent, by the same rule: what does not travel costs nothing.
+ * The bandwidth is the measured one, as small pictures hardly depend on it and say little of it.
+ */
+function inFormMs(bytes: number, { bytes: small, takesMs }: Downscaling, tripsMs: number, mbps: number): number {
+  const isDownscaled = isWorthDownscaling(bytes, small, takesMs, tripsMs, mbps);
+  return isDownscaled ? takesMs + (small * 8) / (mbps * 1000) : (bytes * 8) / (mbps * 1000);
 }
 
 function lastResort({ state }: Task, { views, exclusions }: Decision): number {

@@ -64,15 +64,24 @@ export class LinkBandwidths {
     this.#links = new Map([...views].map(([name, { facts }]) => [name, new LinkBandwidth(facts.bandwidthMbps)]));
   }
 
-  /** A task has ended: where, and how long its picture was on the way there. */
-  ended({ pictureBytes }: Pick<Task, 'pictureBytes'>, { how, region, times }: Ending, nowMs: number): void {
+  /** A task has ended: where, and how long its picture was on the way there. @param pictureBytes that were sent */
+  ended(
+    { pictureBytes }: Pick<Task, 'pictureBytes'>,
+    { how, region, times }: Pick<Ending, 'how' | 'region' | 'times'>,
+    nowMs: number,
+  ): void {
     const view = this.#views.get(region);
     if (how !== 'committed' || view === undefined || times.transferMs <= 0) return;
     // The announcement came half a round trip late, and the picture took the other half.
     this.#links.get(region)?.add(pictureBytes, times.transferMs - view.roundTripMs / 2, nowMs);
+    this.estimate(region, nowMs);
   }
 
+  /** Now; from then on the region's view has it too. */
   estimate(region: string, nowMs: number): BandwidthEstimate {
-    return this.#links.get(region)?.estimate(nowMs) ?? { mbps: Number.POSITIVE_INFINITY, transfers: 0 };
+    const estimate = this.#links.get(region)?.estimate(nowMs) ?? { mbps: Number.POSITIVE_INFINITY, transfers: 0 };
+    const view = this.#views.get(region);
+    if (view !== undefined) view.bandwidthMbps = estimate.mbps;
+    return estimate;
   }
 }

@@ -55,9 +55,12 @@ export class RegionView {
   #isStale = true;
   /** Workers of that region with a stream to us: they count even before the region reports them. */
   streams = 0;
+  /** What pictures get of the link, as last measured; `LinkBandwidths` keeps it. */
+  bandwidthMbps: number;
 
   constructor(facts: RegionFacts, limits: HealthLimits, nowMs: number) {
     this.facts = facts;
+    this.bandwidthMbps = facts.bandwidthMbps;
     this.#limits = limits;
     this.#heardMs = nowMs;
     this.#load = { outstanding: 0, capacity: facts.capacity, price: 0, workers: 0 };

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { Failure } from '@meridian/failure';
+import { picturePixels } from '../codec/picture.ts';
 
 /**
  * A picture on its way to the disk: written under a temporary name, verified, synced, renamed. One writer at a time.
@@ -12,6 +13,8 @@ export class PictureFile {
   readonly #handle: FileHandle;
   readonly #hash: Hash = createHash('sha256');
   #written = 0;
+  /** By its header, if the first chunk has it; see `picturePixels`. */
+  pixels = 0;
 
   private constructor(path: string, handle: FileHandle, expected: { digest: string; sizeBytes: number }) {
     this.#path = path;
@@ -26,6 +29,7 @@ export class PictureFile {
 
   /** @throws Failure INVALID_ARGUMENT / PICTURE_SIZE when there is more than was announced. Not retryable. */
   async write(chunk: Uint8Array): Promise<void> {
+    if (this.#written === 0) this.pixels = picturePixels(chunk, this.sizeBytes);
     this.#written += chunk.length;
     if (this.#written > this.sizeBytes) throw wrongSize(this);
     this.#hash.update(chunk);

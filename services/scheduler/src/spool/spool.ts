@@ -16,6 +16,8 @@ export interface SpoolOptions {
 
 interface Entry {
   readonly bytes: number;
+  /** As its writer saw it; 0: not known. */
+  readonly pixels: number;
   /** Jobs that need it. */
   references: number;
   /** Since when none does. */
@@ -65,7 +67,7 @@ export class Spool {
       for (const digest of await readdir(join(directory, folder))) {
         if (!DIGEST.test(digest)) continue;
         const { size } = await stat(join(directory, folder, digest));
-        this.#entries.set(digest, { bytes: size, references: 0, unusedSinceMs: clock.nowMs() });
+        this.#entries.set(digest, { bytes: size, pixels: 0, references: 0, unusedSinceMs: clock.nowMs() });
         this.#budget.stored(diskBytes(size));
       }
     }
@@ -74,6 +76,11 @@ export class Spool {
   /** Size of a stored picture; undefined when it is not held. */
   sizeOf(digest: string): number | undefined {
     return this.#entries.get(digest)?.bytes;
+  }
+
+  /** Of a large picture that this life of the process received; 0 for others. */
+  pixelsOf(digest: string): number {
+    return this.#entries.get(digest)?.pixels ?? 0;
   }
 
   /** @throws Failure RESOURCE_EXHAUSTED / DISK_BUDGET */
@@ -94,8 +101,8 @@ export class Spool {
     await file.complete(join(folder, file.digest));
     this.#unsettled.add(folder);
     if (this.#entries.has(file.digest)) return;
-    const bytes = file.sizeBytes;
-    this.#entries.set(file.digest, { bytes, references: 0, unusedSinceMs: this.#options.clock.nowMs() });
+    const { sizeBytes: bytes, pixels } = file;
+    this.#entries.set(file.digest, { bytes, pixels, references: 0, unusedSinceMs: this.#options.clock.nowMs() });
     this.#budget.stored(diskBytes(bytes));
   }
 

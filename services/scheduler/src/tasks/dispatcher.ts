@@ -1,5 +1,5 @@
 import { TaskSizes } from '@meridian/placement';
-import { type ChoiceLimits, choose } from '../placement/choose.ts';
+import { type ChoiceLimits, choose, type Downscaling } from '../placement/choose.ts';
 import { Decision } from '../placement/decision.ts';
 import { DecisionLog, type Explanation, explain } from '../placement/decision-log.ts';
 import type { RegionView } from '../placement/region-view.ts';
@@ -30,6 +30,8 @@ export interface DispatcherOptions {
   readonly readyRegions: (modelDigest: string) => ReadonlySet<string>;
   /** A task is this owner's from now on. */
   readonly accepted?: (task: Task) => void;
+  /** What a large picture would be on a slow link; undefined: it goes as it came. */
+  readonly downscaling?: (task: Task) => Downscaling | undefined;
   /** Looked up anew for each choice: a rule may have become narrower since the work was accepted. */
   readonly residency: Pick<Residency, 'placementOf' | 'rulingOf'>;
 }
@@ -281,10 +283,15 @@ export class Dispatcher {
     return choice !== undefined && choice.region !== attempt.region && choice.isUncontended;
   }
 
-  #limits({ work, pictureBytes }: Task, { territory }: Ruling): ChoiceLimits {
-    const { readyRegions, isRemoved } = this.#options;
+  #limits(task: Task, { territory }: Ruling): ChoiceLimits {
+    const { readyRegions, isRemoved, downscaling } = this.#options;
+    const { work, pictureBytes } = task;
     const size = this.#sizes.of(work.modelDigest, pictureBytes);
-    return { readyRegions: readyRegions(work.modelDigest), isRemoved, window: this.#window, territory, size };
+    return {
+      readyRegions: readyRegions(work.modelDigest),
+      ...{ isRemoved, window: this.#window, territory, size },
+      downscaling: downscaling?.(task),
+    };
   }
 
   #ruling({ work }: Task): Ruling {

@@ -183,6 +183,8 @@ export interface Task {
   /** sha256, 32 bytes. */
   readonly pictureDigest: Uint8Array;
   readonly pictureBytes: number;
+  /** By its header; 0: not known, or of no interest: an ordinary picture goes as it came to every region. */
+  readonly picturePixels: number;
   readonly state: TaskState;
   /** The last ended attempts, oldest first; at most `attemptsKeptMax`. */
   readonly attempts: readonly EndedAttempt[];
@@ -205,9 +207,19 @@ export const NO_TIMES: TaskTimes = {
 
 export function newTask(
   work: Work,
-  picture: Pick<Task, 'taskId' | 'index' | 'pictureName' | 'pictureDigest' | 'pictureBytes'>,
+  picture: Pick<Task, 'taskId' | 'index' | 'pictureName' | 'pictureDigest' | 'pictureBytes'> &
+    Partial<Pick<Task, 'picturePixels'>>,
 ): Task {
-  return { ...picture, work, state: { kind: 'ready' }, attempts: [], placements: 0, failures: 0, crashes: 0 };
+  return {
+    picturePixels: 0,
+    ...picture,
+    work,
+    state: { kind: 'ready' },
+    attempts: [],
+    placements: 0,
+    failures: 0,
+    crashes: 0,
+  };
 }
 
 /** The attempt under way, if any. */
