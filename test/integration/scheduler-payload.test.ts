@@ -1,13 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { LinkEmulator } from '@meridian/links';
+import { ensureCatalogue } from '@meridian/models';
+import { openModel, type RecognizedObject } from '@meridian/recognition';
+import { systemClock } from '@meridian/runtime';
 import sharp from 'sharp';
+import { largePhotograph } from '../support/large-photograph.ts';
+import { modelDirectory, photograph } from '../support/photographs.ts';
 import { failureOf, soon } from '../support/scheduler-door.ts';
-import { type RunningScheduler, SchedulerWorld } from '../support/scheduler-world.ts';
+import { MODEL, type RunningScheduler, SchedulerWorld } from '../support/scheduler-world.ts';
 
 /**
  * Goal: a large picture goes over a slow link in the form that the model needs, the answer speaks of the original, and
- * nothing changes elsewhere. Method: brokers in memory, real gRPC, a real cutting process, a worker that shows what it got.
+ * nothing changes elsewhere. Method: brokers in memory, real gRPC, a real cutting process, a worker that shows what it got;
+ * and once, through the link emulator, with the real model on a real photograph.
  */
+jest.setTimeout(60_000);
+
 const SIZE = { width: 900, height: 700 };
 const SLOW_MBPS = 10;
 /** Noise does not compress: 1.9 MB. */
@@ -73,3 +82,88 @@ describe('a large picture', () => {
     expect(await failureOf(again)).toMatchObject({ code: 'INVALID_ARGUMENT', reason: 'PICTURE_TRUNCATED' });
   });
 });
+
+/** Pixels of a side: 7.8 million together. */
+const SIDE = 2_800;
+const LINK_MBPS = 4;
+const INPUT = { width: 320, height: 320, fit: 'letterbox' };
+
+describe('a photograph of several megabytes', () => {
+  const emulator = new LinkEmulator();
+  let model: Awaited<ReturnType<typeof openCentreNet>>;
+  let large: Buffer;
+
+  beforeAll(async () => {
+    large = await largePhotograph(await photograph('astronaut.png'), SIDE);
+    model = await openCentreNet();
+  });
+  afterAll(async () => {
+    await emulator.close();
+    await model.close();
+  });
+
+  test(`over a link of ${LINK_MBPS} Mbit/s: a tenth of its bytes, the same answer, and sooner than its bytes alone`, async () => {
+    expect(large.length).toBeGreaterThan(3_000_000);
+    world.bandwidthMbps = LINK_MBPS;
+    world.input = INPUT;
+    beijing = await world.start('beijing');
+    const shanghai = await world.start('shanghai');
+    const door = await world.recognition(beijing);
+    const link = await emulator.open({
+      ...{ name: 'shanghai>beijing:grpc', link: ['shanghai', 'beijing'] },
+      ...{ target: { host: '127.0.0.1', port: beijing.port }, oneWayDelayMs: 10, bandwidthMbps: LINK_MBPS },
+    });
+    const worker = await world.worker('shanghai', 'w1', [{ region: 'beijing', port: link.port }, shanghai]);
+    let received = 0;
+    worker.answer = (self, key) => {
+      const sent = self.picture(key) ?? new Uint8Array();
+      received = sent.length;
+      void model.recognize(sent).then(({ recognition }) => {
+        self.objects = onTheWire(recognition.objects);
+        self.succeed(key);
+      });
+    };
+    const beganMs = systemClock.monotonicMs();
+    const options = { ...preferring('shanghai'), timeoutMs: 40_000 };
+    const { result } = await door.recognize({ picture: large, model: MODEL.name }, options);
+    const tookMs = systemClock.monotonicMs() - beganMs;
+
+    const crossed = emulator.stats().find(({ name }) => name === 'shanghai>beijing:grpc')?.bytesBack ?? 0;
+    expect(received).toBeGreaterThan(0);
+    expect(crossed).toBeGreaterThan(received);
+    expect(crossed).toBeLessThan(large.length / 10);
+    expect(tookMs).toBeLessThan((large.length * 8) / (LINK_MBPS * 1_000));
+    expect(result?.region).toBe('shanghai');
+    const { recognition: whole } = await model.recognize(large);
+    const found = result?.outcome.case === 'recognition' ? result.outcome.value : undefined;
+    expect(found).toMatchObject({ width: SIDE, height: SIDE });
+    expect(whole.objects.map(({ label }) => label)).toContain('person');
+    expect(inPixels(found?.objects ?? [])).toEqual(inPixels(onTheWire(whole.objects)));
+  });
+});
+
+async function openCentreNet() {
+  const entry = (await ensureCatalogue({ directory: modelDirectory })).find(({ name }) => name === MODEL.name);
+  if (entry === undefined) throw new Error(`no model ${MODEL.name}`);
+  const paths = new Map(entry.blobs.map(({ digest, path }) => [digest, path]));
+  const read = (digest: string) => Promise.resolve(paths.get(digest) ?? '');
+  return openModel({ manifest: entry.manifest, read, clock: systemClock });
+}
+
+function onTheWire(objects: readonly RecognizedObject[]) {
+  return objects.map(({ label, score, box }) => ({ label, score, ...(box && { box: { ...box } }) }));
+}
+
+interface Found {
+  readonly label: string;
+  readonly box?: Readonly<Record<'x0' | 'y0' | 'x1' | 'y1', number>> | undefined;
+}
+
+/** Boxes in pixels of the original. */
+function inPixels(objects: readonly Found[]) {
+  const pixels = (part = 0) => Math.round(part * SIDE);
+  return objects.map(({ label, box }) => ({
+    label,
+    box: [pixels(box?.x0), pixels(box?.y0), pixels(box?.x1), pixels(box?.y1)],
+  }));
+}

@@ -60,6 +60,8 @@ export class SchedulerWorld {
   readonly reports: MessageInitShape<typeof ReportEvidenceRequestSchema>[] = [];
   /** Of the link between the regions, for schedulers that are started from now on. */
   bandwidthMbps = 1000;
+  /** What the first model's manifest says of its input, for the same. */
+  input = DETECTOR.parts.model.input;
   readonly #closers: (() => Promise<unknown> | unknown)[] = [];
 
   private constructor(directory: string, authority: Authority) {
@@ -102,7 +104,7 @@ export class SchedulerWorld {
   async worker(
     region: RegionName,
     name: string,
-    to: readonly RunningScheduler[],
+    to: readonly Pick<RunningScheduler, 'region' | 'port'>[],
     model = MODEL.name,
   ): Promise<ScriptedWorker> {
     const tls = await createIdentity(this.authority, { role: 'worker', region, name: 'worker' });
@@ -227,12 +229,17 @@ function removalOf(region: string): Entry {
   return { key: memberKey(region), versions: [version], context: VersionVector.of([[ACTOR, 6]]) };
 }
 
-function registry({ aliases, removed, tenants }: Pick<SchedulerWorld, 'aliases' | 'removed' | 'tenants'>) {
+function registry({
+  aliases,
+  removed,
+  tenants,
+  input,
+}: Pick<SchedulerWorld, 'aliases' | 'removed' | 'tenants' | 'input'>) {
   const removals = new Map(REGIONS.map((region) => [memberKey(region), removalOf(region)]));
   const isRemoved = (key: string) => [...removed].some((region) => memberKey(region) === key);
   const models = [MODEL, NEXT].map((model, i) => ({
     ...model,
-    manifest: { expectedServiceMs: 30, ...(model === MODEL && DETECTOR) },
+    manifest: { expectedServiceMs: 30, ...(model === MODEL && { ...DETECTOR, parts: { model: { input } } }) },
     dot: { actor: ACTOR, counter: 7 - i },
   }));
   const ready: ReadonlySet<string> = new Set(REGIONS);
