@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { subject } from '@meridian/contracts';
 import { LinkEmulator } from '@meridian/links';
 import { ensureCatalogue } from '@meridian/models';
 import { openModel, type RecognizedObject } from '@meridian/recognition';
@@ -8,7 +9,7 @@ import sharp from 'sharp';
 import { largePhotograph } from '../support/large-photograph.ts';
 import { modelDirectory, photograph } from '../support/photographs.ts';
 import { failureOf, soon } from '../support/scheduler-door.ts';
-import { MODEL, type RunningScheduler, SchedulerWorld } from '../support/scheduler-world.ts';
+import { MODEL, type RunningScheduler, SchedulerWorld, until } from '../support/scheduler-world.ts';
 
 /**
  * Goal: a large picture goes over a slow link in the form that the model needs, the answer speaks of the original, and
@@ -86,6 +87,8 @@ describe('a large picture', () => {
 /** Pixels of a side: 7.8 million together. */
 const SIDE = 2_800;
 const LINK_MBPS = 4;
+/** Fewer say nothing of a link. */
+const TRANSFERS = 8;
 const INPUT = { width: 320, height: 320, fit: 'letterbox' };
 
 describe('a photograph of several megabytes', () => {
@@ -102,6 +105,12 @@ describe('a photograph of several megabytes', () => {
     await model.close();
   });
 
+  const emulated = (name: string) =>
+    emulator.open({
+      ...{ name, link: ['shanghai', 'beijing'], target: { host: '127.0.0.1', port: beijing.port } },
+      ...{ oneWayDelayMs: 10, bandwidthMbps: LINK_MBPS },
+    });
+
   test(`over a link of ${LINK_MBPS} Mbit/s: a tenth of its bytes, the same answer, and sooner than its bytes alone`, async () => {
     expect(large.length).toBeGreaterThan(3_000_000);
     world.bandwidthMbps = LINK_MBPS;
@@ -109,10 +118,7 @@ describe('a photograph of several megabytes', () => {
     beijing = await world.start('beijing');
     const shanghai = await world.start('shanghai');
     const door = await world.recognition(beijing);
-    const link = await emulator.open({
-      ...{ name: 'shanghai>beijing:grpc', link: ['shanghai', 'beijing'] },
-      ...{ target: { host: '127.0.0.1', port: beijing.port }, oneWayDelayMs: 10, bandwidthMbps: LINK_MBPS },
-    });
+    const link = await emulated('whole');
     const worker = await world.worker('shanghai', 'w1', [{ region: 'beijing', port: link.port }, shanghai]);
     let received = 0;
     worker.answer = (self, key) => {
@@ -128,7 +134,7 @@ describe('a photograph of several megabytes', () => {
     const { result } = await door.recognize({ picture: large, model: MODEL.name }, options);
     const tookMs = systemClock.monotonicMs() - beganMs;
 
-    const crossed = emulator.stats().find(({ name }) => name === 'shanghai>beijing:grpc')?.bytesBack ?? 0;
+    const crossed = emulator.stats().find(({ name }) => name === 'whole')?.bytesBack ?? 0;
     expect(received).toBeGreaterThan(0);
     expect(crossed).toBeGreaterThan(received);
     expect(crossed).toBeLessThan(large.length / 10);
@@ -139,6 +145,35 @@ describe('a photograph of several megabytes', () => {
     expect(found).toMatchObject({ width: SIDE, height: SIDE });
     expect(whole.objects.map(({ label }) => label)).toContain('person');
     expect(inPixels(found?.objects ?? [])).toEqual(inPixels(onTheWire(whole.objects)));
+  });
+
+  test('in that form says what the link carries, where regions.yaml has more', async () => {
+    world.bandwidthMbps = 5 * LINK_MBPS;
+    world.input = INPUT;
+    beijing = await world.start('beijing');
+    const shanghai = await world.start('shanghai');
+    const door = await world.recognition(beijing);
+    const links: { readonly bandwidthMbps: number; readonly transfers: number }[] = [];
+    world
+      .bus('beijing', 'test')
+      .subscribe(
+        subject('demand', { origin: 'beijing' }),
+        'meridian.telemetry.demand.v1',
+        ({ data }) => void links.push(...data.links),
+      );
+    const link = await emulated('measured');
+    const worker = await world.worker('shanghai', 'w1', [{ region: 'beijing', port: link.port }, shanghai]);
+    const sizes: number[] = [];
+    worker.answer = (self, key) => {
+      sizes.push(self.picture(key)?.length ?? 0);
+      self.succeed(key);
+    };
+    for (let n = 0; n < TRANSFERS; n++) await door.recognize({ picture: large, noCache: true }, preferring('shanghai'));
+    expect(Math.max(...sizes)).toBeLessThan(large.length / 10);
+    await until(() => links.some(({ transfers }) => transfers >= TRANSFERS));
+    const measured = links.find(({ transfers }) => transfers >= TRANSFERS)?.bandwidthMbps;
+    expect(measured).toBeGreaterThan(LINK_MBPS / 4);
+    expect(measured).toBeLessThan(1.5 * LINK_MBPS);
   });
 });
 

@@ -50,6 +50,19 @@ describe('Spool', () => {
     expect([next.pictures, (await readdir(join(directory, 'incoming'))).length]).toEqual([1, 0]);
   });
 
+  test('the pixels of a large picture are known to the life that received it, as its header says', async () => {
+    const spool = await opened();
+    const large = Buffer.alloc(200_000);
+    large.write('\x89PNG\r\n\x1a\n', 'latin1');
+    large.writeUInt32BE(3_000, 16);
+    large.writeUInt32BE(2_000, 20);
+    const [known, ordinary, other] = [large, large.subarray(0, 100_000), Buffer.alloc(200_000, 3)];
+    for (const bytes of [known, ordinary, other]) await put(spool, bytes);
+    const pixels = [known, ordinary, other].map((bytes) => spool.pixelsOf(digestOf(bytes)));
+    expect([...pixels, spool.pixelsOf('none')]).toEqual([6_000_000, 0, 0, 0]);
+    expect((await opened()).pixelsOf(digestOf(known))).toBe(0);
+  });
+
   test('other bytes, fewer and more than announced are refused and leave nothing', async () => {
     const spool = await opened();
     const bytes = Buffer.alloc(3000, 1);
