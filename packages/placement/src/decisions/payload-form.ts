@@ -1,5 +1,4 @@
 import { Failure } from '@meridian/failure';
-import type { Way } from '../plan/problem.ts';
 
 /** What goes over a link: the picture as it came, or the pixels that the model asks for. */
 export type PayloadForm = 'original' | 'downscaled-lossless' | 'downscaled-lossy';
@@ -8,7 +7,8 @@ export interface PayloadQuestion {
   readonly picture: { readonly bytes: number; readonly pixels: number };
   /** That the model takes of a picture. */
   readonly modelPixels: number;
-  readonly way: Way;
+  /** All round trips of a task together. */
+  readonly way: { readonly roundTripMs: number; readonly bandwidthMbps: number };
   /** Until it is downscaled at the origin, ms: what waits there for the same, decoding, scaling and encoding. */
   readonly downscaleMs: number;
   /** Whether the caller allows a lossy form. */

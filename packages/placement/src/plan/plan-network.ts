@@ -6,7 +6,7 @@ import {
   type PlanSource,
   type PriorityClass,
   requireWay,
-  wayMs,
+  sentOn,
 } from './problem.ts';
 import { type Piece, type Waiting, waitingPieces } from './waiting.ts';
 
@@ -94,11 +94,13 @@ export function latencyOf(
   const way = problem.way(origin, name);
   if (way === undefined) return undefined;
   requireWay(way, origin, name);
-  return wayMs(way, pictureBytes) + (taskCost * workers * 1_000) / capacity;
+  return sentOn(source, way).wayMs + (taskCost * workers * 1_000) / capacity;
 }
 
-export function remoteBytesOf({ origin, taskCost, pictureBytes }: PlanSource, { name }: PlanRegion): number {
-  return origin === name ? 0 : pictureBytes / taskCost;
+/** For each worker-second. */
+function remoteBytesOf({ way }: PlanProblem, source: PlanSource, { name }: PlanRegion): number {
+  const lane = source.origin === name ? undefined : way(source.origin, name);
+  return lane === undefined ? 0 : sentOn(source, lane).bytes / source.taskCost;
 }
 
 class Drawing {
@@ -156,7 +158,7 @@ class Drawing {
     for (const [j, region] of this.#problem.regions.entries()) {
       const latencyMs = latencyOf(this.#problem, source, region);
       if (latencyMs === undefined) continue;
-      const remoteBytes = remoteBytesOf(source, region);
+      const remoteBytes = remoteBytesOf(this.#problem, source, region);
       const to = (remoteBytes > 0 ? this.#entrances[j] : this.regionNodes[j]) as number;
       const arc = this.builder.arc(node, to, latencyMs / source.taskCost);
       this.lanes.push({ source, region: j, latencyMs, remoteBytes, arc });
@@ -171,11 +173,12 @@ export function bytesPerSecond({ bandwidthMbps }: PlanRegion): number {
 /** Ratios that differ by less are one: what division leaves of equal ones. */
 const RATIO_TOLERANCE = 1e-12;
 
-/** 0 when no bytes or no bounds matter. */
+/** 0 when no bytes or no bounds matter; undefined where what is sent depends on the way, too. */
 function commonRatio({ regions, sources }: PlanProblem): number | undefined {
   if (regions.every(({ bandwidthMbps }) => bandwidthMbps === Number.POSITIVE_INFINITY)) return 0;
   let ratio = 0;
-  for (const { pictureBytes, taskCost } of sources) {
+  for (const { pictureBytes, taskCost, downscaling } of sources) {
+    if (downscaling !== undefined) return undefined;
     const own = pictureBytes / taskCost;
     if (own === 0) continue;
     if (ratio === 0) ratio = own;

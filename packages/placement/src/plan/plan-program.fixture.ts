@@ -1,6 +1,8 @@
+import { payloadForm } from '../decisions/payload-form.ts';
 import { type LinearProgram, leastOf, type Row, type Variable } from '../flow/linear-program.fixture.ts';
 import { piecesOf, shedCosts } from './plan-network.ts';
-import { type PlanProblem, type PlanRegion, type PriorityClass, wayMs } from './problem.ts';
+import type { PlanProblem, PlanRegion, PlanSource, PriorityClass, Way } from './problem.ts';
+import { wayMs } from './problem.ts';
 import { type Plan, solvePlan } from './solve-plan.ts';
 
 /** The model as it is written in problem.ts, as a linear program: nothing of the network is in it. */
@@ -15,7 +17,8 @@ export function programOf(problem: PlanProblem, shed = shedCosts(problem)): Line
   const bytes = regions.map(({ bandwidthMbps }) =>
     bandwidthMbps < Number.POSITIVE_INFINITY ? row('<=', bandwidthMbps) : -1,
   );
-  for (const [i, { origin, priority, allowed, tasksPerSecond, taskCost, pictureBytes }] of sources.entries()) {
+  for (const [i, source] of sources.entries()) {
+    const { origin, priority, allowed, tasksPerSecond, taskCost } = source;
     const all = row('=', tasksPerSecond);
     variable(`s${i}`, taskCost * shed[priority], [[all, 1]]);
     for (const [j, { name, capacity, workers }] of regions.entries()) {
@@ -23,15 +26,28 @@ export function programOf(problem: PlanProblem, shed = shedCosts(problem)): Line
       if (lane === undefined || capacity === 0 || allowed?.has(name) === false) continue;
       const serviceMs = (taskCost / (capacity / workers)) * 1_000;
       const into = bytes[j] ?? -1;
-      const remote = into >= 0 && origin !== name ? [[into, (pictureBytes * 8) / 1e6] as const] : [];
+      const { bytes: sent, beforeMs } = formOn(source, lane);
+      const remote = into >= 0 && origin !== name ? [[into, (sent * 8) / 1e6] as const] : [];
       const uses = [[all, 1] as const, [loads[j] ?? 0, taskCost] as const, ...remote];
-      variable(`x${i}_${j}`, wayMs(lane, pictureBytes) + serviceMs, uses);
+      variable(`x${i}_${j}`, beforeMs + wayMs(lane, sent) + serviceMs, uses);
     }
   }
   for (const [j, region] of regions.entries())
     for (const [k, { width, slope }] of (region.capacity > 0 ? piecesOf(region, problem) : []).entries())
       variable(`p${j}_${k}`, slope, [[loads[j] ?? 0, -1]], width);
   return { variables, rows };
+}
+
+/** Bytes on the way, and the time before. Pixels of no picture: enough for the rule to look at the link alone. */
+function formOn({ pictureBytes, downscaling }: PlanSource, way: Way): { bytes: number; beforeMs: number } {
+  if (downscaling === undefined) return { bytes: pictureBytes, beforeMs: 0 };
+  const { bytes, takesMs } = downscaling;
+  const modelPixels = bytes / 2;
+  const { form } = payloadForm({
+    ...{ picture: { bytes: pictureBytes, pixels: 8 * modelPixels }, modelPixels, way },
+    ...{ downscaleMs: takesMs, isLossyAllowed: false },
+  });
+  return form === 'original' ? { bytes: pictureBytes, beforeMs: 0 } : { bytes, beforeMs: takesMs };
 }
 
 /** What the LP package says that the model costs at least, ms. */

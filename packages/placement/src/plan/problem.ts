@@ -1,4 +1,5 @@
 import { Failure } from '@meridian/failure';
+import { isWorthDownscaling } from '../decisions/payload-form.ts';
 import type { Waiting } from './waiting.ts';
 
 /** In the order in which demand is given up when there is too much of it: the last first. */
@@ -13,17 +14,17 @@ export type PriorityClass = (typeof CLASSES)[number];
  *   j          region that runs tasks
  *   λ_i        tasks a second of source i
  *   w_i        worker-seconds of the reference model that one of its tasks takes
- *   d_ij       round trips of a task from the origin of i to j and back, ms; transfer_ij: its picture on that way, ms
+ *   d_ij       round trips of a task from the origin of i to j and back, ms; transfer_ij: its picture as sent, ms
  *   service_ij w_i ÷ speed of a worker of j, ms
  *   μ_j        capacity of j: worker-seconds of the reference model a second
  *   x_ij       share of source i that j runs; s_i: share that nobody runs
  *   u_j        load of j: Σ_i λ_i w_i x_ij
- *   b_j        bytes a second that j can take from elsewhere; bytes_i: of one picture of i
+ *   b_j        bytes a second that j can take from elsewhere; bytes_ij: of one picture of i in the form that is sent there
  *
  * minimise   Σ_ij λ_i x_ij (d_ij + transfer_ij + service_ij) + Σ_j wait_j(u_j) + Σ_i λ_i w_i s_i shed(class of i)
  * where      Σ_j x_ij + s_i = 1          every task is placed or given up
  *            u_j ≤ 0.98 μ_j              no region is asked for more than it can do
- *            Σ_i λ_i x_ij bytes_i ≤ b_j  over sources of other origins: what a region's own users send costs no link
+ *            Σ_i λ_i x_ij bytes_ij ≤ b_j over sources of other origins: what a region's own users send costs no link
  *            x_ij = 0                    where i may not run
  *            x, s ≥ 0
  *
@@ -61,6 +62,11 @@ export interface PlanSource {
   readonly taskCost: number;
   /** Of one picture, ≥ 0. */
   readonly pictureBytes: number;
+  /**
+   * Of large pictures: bytes when they are downscaled at their origin, ≥ 1, and what that takes, ms. By the rule of schedulers,
+   * `isWorthDownscaling`, each way decides which form is sent on it. undefined: all go as they came.
+   */
+  readonly downscaling?: { readonly bytes: number; readonly takesMs: number } | undefined;
 }
 
 export interface Way {
@@ -73,6 +79,18 @@ export interface Way {
 /** d + transfer: milliseconds that a task of the source spends on the way, there and back. */
 export function wayMs({ roundTripMs, bandwidthMbps }: Way, pictureBytes: number): number {
   return roundTripMs + (pictureBytes * 8) / (bandwidthMbps * 1_000);
+}
+
+/** What is sent on a way for one task: bytes, and {@link wayMs} with the time of making them so. */
+export function sentOn(
+  { pictureBytes, downscaling }: Pick<PlanSource, 'pictureBytes' | 'downscaling'>,
+  way: Way,
+): { readonly bytes: number; readonly wayMs: number } {
+  if (downscaling === undefined) return { bytes: pictureBytes, wayMs: wayMs(way, pictureBytes) };
+  const { bytes, takesMs } = downscaling;
+  return isWorthDownscaling(pictureBytes, bytes, takesMs, way.roundTripMs, way.bandwidthMbps)
+    ? { bytes, wayMs: takesMs + wayMs(way, bytes) }
+    : { bytes: pictureBytes, wayMs: wayMs(way, pictureBytes) };
 }
 
 /** @throws Failure INVALID_ARGUMENT / PLAN_INPUT_INVALID that names the value. Not retryable. */
@@ -90,12 +108,15 @@ export function requireValid({ regions, sources, variation, waitPart }: PlanProb
     if (!Number.isInteger(workers)) throw invalid(`workers of ${name}: ${workers} is not whole`);
     within(bandwidthMbps, 0, Number.POSITIVE_INFINITY, `bandwidth of ${name}`);
   }
-  for (const { origin, model, priority, tasksPerSecond, taskCost, pictureBytes } of sources) {
+  for (const { origin, model, priority, tasksPerSecond, taskCost, pictureBytes, downscaling } of sources) {
     const of = `${model} from ${origin}`;
     if (!CLASSES.includes(priority)) throw invalid(`priority of ${of}: ${priority} is none of ${CLASSES.join(', ')}`);
     within(tasksPerSecond, 0, RATE_MAX, `tasks a second of ${of}`);
     within(taskCost, TASK_COST_MIN, RATE_MAX, `cost of a task of ${of}`);
     within(pictureBytes, 0, Number.MAX_SAFE_INTEGER, `picture bytes of ${of}`);
+    if (downscaling === undefined) continue;
+    within(downscaling.bytes, 1, Number.MAX_SAFE_INTEGER, `downscaled bytes of ${of}`);
+    within(downscaling.takesMs, 0, Number.MAX_SAFE_INTEGER, `downscaling of ${of}`);
   }
 }
 

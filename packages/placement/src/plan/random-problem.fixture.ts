@@ -37,15 +37,22 @@ export function randomProblem(seed: number, { regionsMin, regionsMax, payloads }
       tasksPerSecond: random.int(20) === 0 ? 0 : load / model.cost,
       taskCost: model.cost,
       pictureBytes,
+      ...(payloads === 'mixed' && pictureBytes > 500_000 && random.int(2) === 0 && smaller(random)),
     };
   });
   const way = (origin: string, to: string) => {
     if (origin === to) return { roundTripMs: 2, bandwidthMbps: Number.POSITIVE_INFINITY };
     const [a, b] = [places.get(origin), places.get(to)];
     if (a === undefined || b === undefined) return undefined;
-    return { roundTripMs: 4 + Math.hypot(a[0] - b[0], a[1] - b[1]) * 2, bandwidthMbps: 400 };
+    const bandwidthMbps = payloads === 'mixed' && a[0] + b[0] < 100 ? 40 : 400;
+    return { roundTripMs: 4 + Math.hypot(a[0] - b[0], a[1] - b[1]) * 2, bandwidthMbps };
   };
   return { regions, sources, way, variation: between(0, 2), waitPart: between(0.1, 1) };
+}
+
+/** On the slower ways of a problem worth their time, on others not. */
+function smaller(random: Random): Pick<PlanSource, 'downscaling'> {
+  return { downscaling: { bytes: 2 * (1 + random.int(150_000)), takesMs: 30 * random.next() } };
 }
 
 /** Sometimes none at all. */

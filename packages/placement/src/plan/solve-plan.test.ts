@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { latencyOf, piecesOf } from './plan-network.ts';
 import { compare, leastShedOf } from './plan-program.fixture.ts';
-import { CLASSES, type PlanProblem, type PlanRegion, type PlanSource, type PriorityClass } from './problem.ts';
+import { CLASSES, type PlanProblem, type PlanRegion, type PlanSource, type PriorityClass, sentOn } from './problem.ts';
 import { type Kind, randomProblem } from './random-problem.fixture.ts';
 import { type RegionPlan, solvePlan } from './solve-plan.ts';
 
@@ -22,9 +22,10 @@ function usable({ regions, way }: PlanProblem, { origin, allowed }: PlanSource):
 }
 
 /** What a task costs all, ms: its way and service, the load and the bytes that it takes. */
-function atPrices({ origin, taskCost, pictureBytes }: PlanSource, to: RegionPlan, latencyMs: number): number {
-  const megabytes = to.region === origin ? 0 : pictureBytes / 1e6;
-  return latencyMs + to.priceMs * taskCost + to.megabytePriceMs * megabytes;
+function atPrices({ way }: PlanProblem, source: PlanSource, to: RegionPlan, latencyMs: number): number {
+  const lane = to.region === source.origin ? undefined : way(source.origin, to.region);
+  const megabytes = lane === undefined ? 0 : sentOn(source, lane).bytes / 1e6;
+  return latencyMs + to.priceMs * source.taskCost + to.megabytePriceMs * megabytes;
 }
 
 function firstSlope(problem: PlanProblem, region: string): number {
@@ -132,15 +133,45 @@ describe('solvePlan', () => {
           if (load === 0) expect(priceMs).toBeLessThanOrEqual(firstSlope(problem, region) + 1e-6);
         }
         for (const { source, region, latencyMs } of assignments) {
-          const chosen = atPrices(source, regions.find((each) => each.region === region) as RegionPlan, latencyMs);
+          const chosen = atPrices(
+            problem,
+            source,
+            regions.find((each) => each.region === region) as RegionPlan,
+            latencyMs,
+          );
           for (const other of usable(problem, source)) {
             const to = problem.regions.find(({ name }) => name === other) as PlanRegion;
             const ownMs = latencyOf(problem, source, to) ?? Number.POSITIVE_INFINITY;
-            const there = atPrices(source, regions.find((each) => each.region === other) as RegionPlan, ownMs);
+            const there = atPrices(problem, source, regions.find((each) => each.region === other) as RegionPlan, ownMs);
             expect(chosen).toBeLessThanOrEqual(there + 1e-6 * Math.max(1, chosen));
           }
         }
       }
+  });
+
+  test('counts of large pictures what is sent on each way: fewer bytes into a region leave room for more tasks', () => {
+    const big = { model: 'detector', priority: 'normal' as const, allowed: new Set(['far']), tasksPerSecond: 10 };
+    const problem = (downscaling: PlanSource['downscaling']): PlanProblem => ({
+      regions: [
+        { name: 'home', capacity: 4, workers: 4, bandwidthMbps: 80 },
+        { name: 'far', capacity: 4, workers: 4, bandwidthMbps: 80 },
+      ],
+      sources: [{ ...big, origin: 'home', taskCost: 0.1, pictureBytes: 4e6, downscaling }],
+      way: (origin, to) =>
+        origin === to
+          ? { roundTripMs: 0, bandwidthMbps: Number.POSITIVE_INFINITY }
+          : { roundTripMs: 100, bandwidthMbps: 80 },
+      ...{ variation: 1, waitPart: 0.1 },
+    });
+    // 10 MB a second are 2.5 originals.
+    const originals = solvePlan(problem(undefined));
+    expect(originals.shed[0]?.tasksPerSecond).toBeCloseTo(7.5, 6);
+    expect(originals.assignments[0]?.latencyMs).toBeCloseTo(100 + 400 + 100, 6);
+    const downscaled = solvePlan(problem({ bytes: 200_000, takesMs: 40 }));
+    expect(downscaled.shed).toEqual([]);
+    expect(downscaled.assignments[0]?.latencyMs).toBeCloseTo(100 + 40 + 20 + 100, 6);
+    expect(downscaled.regions.find(({ region }) => region === 'far')?.remoteBytesPerSecond).toBeCloseTo(2e6, 3);
+    expect(() => solvePlan(problem({ bytes: 0, takesMs: 40 }))).toThrow(/^downscaled bytes of detector from home: 0/);
   });
 
   test('gives the same bytes in whatever order it is told', () => {

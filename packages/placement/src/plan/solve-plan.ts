@@ -192,7 +192,7 @@ function bySource(a: PlanSource, b: PlanSource): number {
 }
 
 function textOf(source: PlanSource): string {
-  const { origin, model, priority, allowed, tasksPerSecond, taskCost, pictureBytes } = source;
+  const { origin, model, priority, allowed, tasksPerSecond, taskCost, pictureBytes, downscaling } = source;
   const regions = allowed && [...allowed].sort(order);
-  return JSON.stringify([origin, model, priority, regions, tasksPerSecond, taskCost, pictureBytes]);
+  return JSON.stringify([origin, model, priority, regions, tasksPerSecond, taskCost, pictureBytes, downscaling]);
 }

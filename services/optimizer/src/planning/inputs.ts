@@ -1,4 +1,5 @@
 import {
+  downscaledBytes,
   type PlanProblem,
   type PlanRegion,
   type PlanSource,
@@ -127,7 +128,20 @@ function planSource(origin: string, facts: SourceFacts, service: ServiceModel): 
   return {
     ...{ origin, priority, tasksPerSecond, pictureBytes, model: modelDigest, allowed: new Set(runnable) },
     taskCost: service.costOf(modelDigest, expectedServiceMs),
+    downscaling: downscalingOf(facts),
   };
+}
+
+/** As its schedulers would do it; undefined where that is never, or not known. */
+function downscalingOf({
+  pictureBytes,
+  picturePixels,
+  modelPixels,
+  downscaleMs,
+}: SourceFacts): PlanSource['downscaling'] {
+  if (picturePixels < 1 || modelPixels < 1 || downscaleMs === 0) return undefined;
+  const bytes = downscaledBytes(pictureBytes, picturePixels, modelPixels, 'downscaled-lossless');
+  return bytes === 0 ? undefined : { bytes, takesMs: downscaleMs };
 }
 
 /** Those with the most work; of equal ones the first. @returns tasks a second of the others */

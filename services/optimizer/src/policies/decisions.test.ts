@@ -48,14 +48,20 @@ describe('the form of pictures on a link', () => {
       [demandReport('beijing', { sources: [source(12, more)], links, ...cutting })],
     );
     const inputs = planInputs(reports, 'beijing');
-    return policyDecisions(inputs, solvePlan(inputs.problem));
+    const plan = solvePlan(inputs.problem);
+    remote = plan.assignments.find(({ region }) => region !== 'beijing');
+    return policyDecisions(inputs, plan);
   };
+  /** The first assignment to another region, of the plan made last. */
+  let remote: ReturnType<typeof solvePlan>['assignments'][number] | undefined;
 
   test('is the model’s where pictures are big and the link is what makes them late', () => {
     const [first] = decisions(200, big);
     expect(first).toMatchObject({ policy: 'payload-form', region: 'beijing', decision: 'downscaled-lossless' });
     // 4,795,200 B less at 200 Mbit/s are 191.8 ms; 4 ms ahead and 12 megapixels of 3 ms.
     expect(first?.reason).toBe('downscaled-lossless: 204800 B in place of 5000000, 151.8 ms sooner');
+    // The plan counts the same: round trips, 40 ms of downscaling, 8.2 ms of transfer, 100 ms of service.
+    expect(remote?.latencyMs).toBeCloseTo(2 * 50 + 40 + 8.192 + 100, 3);
   });
 
   test('is the original on a wide link, and of a picture that is hardly bigger than what the model takes', () => {
@@ -63,6 +69,7 @@ describe('the form of pictures on a link', () => {
     expect(decisions(200, { ...big, picturePixels: 300_000 })[0]).toMatchObject({ decision: 'original' });
     const busy = { downscaleMsPerMegapixel: 3, downscaleAheadMs: 400 };
     expect(decisions(200, big, busy)[0]).toMatchObject({ decision: 'original' });
+    expect(remote?.latencyMs).toBeCloseTo(2 * 50 + 200 + 100, 3);
   });
 
   test('is not decided where nobody has measured what it takes', () => {
