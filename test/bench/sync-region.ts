@@ -39,6 +39,7 @@ const { members } = setting;
 const assembly: Assembly = assemble(context, {
   bus,
   members,
+  linkTo: () => undefined,
   regions: [region, ...members].map((name) => ({ name, zone: name })),
   onFatal: (failure) =>
     queueMicrotask(() => {

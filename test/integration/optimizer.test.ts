@@ -11,6 +11,7 @@ import { OptimizerProcess } from '../support/optimizer-process.ts';
 import { connectRaw } from '../support/raw-nats.ts';
 import { type RegionBrokers, startRegionBrokers, until } from '../support/region-brokers.ts';
 import { ScriptedReports } from '../support/scripted-reports.ts';
+import { createStreams, SyncProcess } from '../support/sync-process.ts';
 
 /**
  * Goal: an optimizer plans by what the schedulers of all regions report, follows who is there, and is not led astray by
@@ -48,6 +49,19 @@ const source = (tasksPerSecond: number) => ({
   ...{ modelDigest: BLAZEFACE, model: 'blazeface', priority: 'normal', runnableRegions: ['beijing', 'shanghai'] },
   ...{ tasksPerSecond, pictureBytes: 100_000, expectedServiceMs: 100 },
 });
+
+/** For the command line. */
+async function runningWith(sync: string): Promise<void> {
+  const doors = { scheduler: beijing.address, sync, optimizer: beijing.address, nats: 'tls://127.0.0.1:1' };
+  const running = { regions: { beijing: doors }, control: '', certificates: brokers.installation.directory };
+  await mkdir(join(directory, 'run'), { recursive: true });
+  await writeFile(join(directory, 'run', 'running.json'), JSON.stringify(running));
+}
+
+async function meridian(...args: string[]): Promise<string> {
+  const program = join(repository, 'packages', 'cli', 'src', 'main.ts');
+  return (await promisify(execFile)(process.execPath, [program, '--state', directory, ...args])).stdout;
+}
 
 /** Twelve tasks a second of beijing's callers, of which a region can do ten. */
 function begin(): void {
@@ -243,18 +257,7 @@ describe('an optimizer on a real broker', () => {
   test(
     '`meridian plan` prints it, and as JSON',
     async () => {
-      const doors = {
-        scheduler: beijing.address,
-        sync: '127.0.0.1:1',
-        optimizer: beijing.address,
-        nats: 'tls://127.0.0.1:1',
-      };
-      const running = { regions: { beijing: doors }, control: '', certificates: brokers.installation.directory };
-      await mkdir(join(directory, 'run'), { recursive: true });
-      await writeFile(join(directory, 'run', 'running.json'), JSON.stringify(running));
-      const program = join(repository, 'packages', 'cli', 'src', 'main.ts');
-      const meridian = async (...args: string[]) =>
-        (await promisify(execFile)(process.execPath, [program, '--state', directory, ...args])).stdout;
+      await runningWith('127.0.0.1:1');
       const shown = await meridian('plan');
       expect(shown).toMatch(/^plan #\d+ of beijing, made .* ago \(\w+\), solved in .* ms, outcome [0-9a-f]{12}\n/);
       expect(shown).toMatch(/^beijing +blazeface +normal +any +12 +100 ms/m);
@@ -262,6 +265,33 @@ describe('an optimizer on a real broker', () => {
       expect(shown).toMatch(/^12 tasks a second; expected latency .* ms$/m);
       const json: unknown = JSON.parse(await meridian('plan', '--json'));
       expect(json).toMatchObject({ plan: { region: 'beijing', outcome: { tasksPerSecond: 12 } } });
+      // No sync service is there.
+      expect(shown).toMatch(/^sync intervals are not known: region beijing at 127.0.0.1:1: /m);
+      expect(json).toMatchObject({ syncProblem: expect.stringMatching(/^region beijing at 127.0.0.1:1: /) });
+      expect(json).not.toHaveProperty('syncDecisions');
+    },
+    TEST_MS,
+  );
+
+  test(
+    '`meridian plan` has the sync intervals from the sync service of the region',
+    async () => {
+      await createStreams(brokers, 'beijing');
+      const environment = { MERIDIAN_PEER_WAIT_MS: '0', MERIDIAN_FETCH_INTERVAL_MS: '3s' };
+      const sync = new SyncProcess(brokers, { region: 'beijing', directory, environment });
+      await sync.start();
+      try {
+        await runningWith(sync.address);
+        expect(await meridian('plan')).toMatch(
+          /^sync-interval +beijing → shanghai +– +3,000 ms +3 s: as configured; no /m,
+        );
+        const json: unknown = JSON.parse(await meridian('plan', '--json'));
+        const decision = { policy: 'sync-interval', region: 'beijing', peer: 'shanghai', decision: '3,000 ms' };
+        expect(json).toMatchObject({ plan: { region: 'beijing' }, syncDecisions: [decision] });
+        expect(json).not.toHaveProperty('syncProblem');
+      } finally {
+        await sync.stop();
+      }
     },
     TEST_MS,
   );

@@ -247,7 +247,7 @@ describe('two regions', () => {
 
   test('status and members are shown; a region is not removed without a yes', async () => {
     expect((await meridian('sync', 'status', '--region', 'beijing')).out).toMatch(
-      /^as beijing sees it\nregion [\s\S]*\nbeijing +active /,
+      /^as beijing sees it\nregion [\s\S]*\nbeijing +active [\s\S]*\n\nrounds of beijing with each region\n[\s\S]*\nshanghai +2,000 ms /,
     );
     const child = start('sync', 'status', '--watch', '--region', 'shanghai');
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();

@@ -9,7 +9,7 @@ import type { PlacedRegion } from '@meridian/residency';
 import { loadTls, type TlsFiles } from '@meridian/rpc';
 import { RpcServer } from '@meridian/rpc/server';
 import type { Component, ServiceComposition, ServiceContext } from '@meridian/runtime';
-import { parseTopology, peersOf, regionOf } from '@meridian/topology';
+import { linkOf, parseTopology, peersOf, regionOf } from '@meridian/topology';
 import { BlobCollector } from './blobs/blob-collector.ts';
 import { BlobMetrics } from './blobs/blob-metrics.ts';
 import { BlobReplicator } from './blobs/blob-replicator.ts';
@@ -24,6 +24,7 @@ import type { Administration } from './inbound/ports.ts';
 import { Refusals } from './inbound/refusals.ts';
 import { ROLL_SERVICE_ALLOW, rollServiceHandlers } from './inbound/roll-service.ts';
 import { STATE_SERVICE_ALLOW, stateServiceHandlers } from './inbound/state-service.ts';
+import { type LinkFacts, LinkIntervals } from './links/link-intervals.ts';
 import { LogMarkerFile } from './outbound/log-marker.ts';
 import { MapFile } from './outbound/map-file.ts';
 import { NatsBlobSource } from './outbound/nats-blob-source.ts';
@@ -55,7 +56,8 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   let vector = () => VersionVector.EMPTY;
   const bus = await connectService(context, { service: 'sync', role: 'sync', tls, knowledge: () => vector() });
   const members = peersOf(topology, config.region).map(({ name }) => name);
-  const assembly = assemble(context, { bus, members, regions: topology.regions, onFatal: crash });
+  const linkTo = (peer: string) => (members.includes(peer) ? linkOf(topology, config.region, peer) : undefined);
+  const assembly = assemble(context, { bus, members, linkTo, regions: topology.regions, onFatal: crash });
   vector = () => assembly.replicator.vector;
   const door = new StateDoor(context, tls, assembly);
   const closing: Component = { name: 'broker', start: async () => undefined, stop: () => bus.close() };
@@ -66,6 +68,8 @@ export interface Doors {
   readonly bus: MessageBus;
   /** All other regions. */
   readonly members: readonly string[];
+  /** Undefined for a region that the topology does not have. */
+  readonly linkTo: (peer: string) => LinkFacts | undefined;
   /** Every region, in the order of the topology. */
   readonly regions: readonly PlacedRegion[];
   /** The state log is not ours any more. */
@@ -80,6 +84,7 @@ export interface Assembly {
   readonly awaited: AwaitedRecords;
   readonly history: History;
   readonly administration: Administration;
+  readonly links: LinkIntervals;
   readonly refusals: Refusals;
   readonly problems: ModelProblems;
   readonly rolls: Rolls;
@@ -93,11 +98,15 @@ export interface Assembly {
 export function assemble(context: Omit<Context, 'config'> & { readonly config: SyncConfig }, doors: Doors): Assembly {
   const { config, clock, random, logger, telemetry } = context;
   const { region } = config;
-  const { bus, regions, onFatal } = doors;
+  const { bus, regions, linkTo, onFatal } = doors;
+  const links = new LinkIntervals({
+    ...{ intervalMinMs: config.fetchIntervalMs, intervalMaxMs: config.fetchIntervalMaxMs, linkTo },
+    nowMs: () => clock.monotonicMs(),
+  });
   const replicator = new Replicator({
     ...{ region, members: doors.members, clock, random, logger },
     log: new NatsStateLog(bus, { logger, random }),
-    peers: new NatsPeers(bus),
+    peers: new NatsPeers({ bus, links, clock }),
     metrics: new SyncMetrics(telemetry.meter),
     fetchIntervalMs: config.fetchIntervalMs,
     headIntervalMs: config.headIntervalMs,
@@ -156,7 +165,8 @@ export function assemble(context: Omit<Context, 'config'> & { readonly config: S
     }),
   ];
   const models = { blobs, blobReplicator, readiness, problems, rolls, evidence };
-  return { replicator, ...models, awaited, history, administration, refusals, members, regions, components };
+  const shown = { administration, links, refusals, members, regions };
+  return { replicator, ...models, awaited, history, ...shown, components };
 }
 
 /** The gRPC door. It opens last: health can only be asked for once the view is there. */

@@ -32,6 +32,11 @@ export const syncConfig = z.object({
   peerWaitMs: durationMs(0, 60_000).default(3_000),
   /** Between two fetches from a peer that answers. Shorter heals lost deltas sooner and costs a small request each. */
   fetchIntervalMs: durationMs(100, 3_600_000).default(10_000),
+  /**
+   * What a link whose bandwidth rounds and deltas fill may make of it; below fetchIntervalMs it is that. Longer leaves slow
+   * links to claims and pictures, shorter heals lost deltas there sooner.
+   */
+  fetchIntervalMaxMs: durationMs(100, 3_600_000).default(60_000),
   /** Between two heartbeats to the other regions. Shorter notices lost deltas sooner and costs a small message each. */
   headIntervalMs: durationMs(100, 60_000).default(1_000),
   /** From the last worker of a model leaving to the region not being ready for it any more. */

@@ -16,9 +16,12 @@ import { receiveModel, type UploadPart } from './blobs/model-upload.ts';
 import { modelValue } from './catalogue/model-record.ts';
 import { type Assembly, assemble } from './compose.ts';
 import { syncConfig } from './config.ts';
+import type { LinkFacts } from './links/link-intervals.ts';
 
 /** Sync services of several regions on brokers in memory, with real folders. */
 export const REGIONS = ['beijing', 'shanghai', 'guangzhou'] as const;
+
+const WIDE: LinkFacts = { roundTripMs: 1, bandwidthMbps: 1_000 };
 
 export interface RunningRegion extends Assembly {
   readonly region: string;
@@ -36,6 +39,8 @@ export interface AddedModel {
 export class Regions {
   readonly broker = new InMemoryBroker({ clock: systemClock, regions: REGIONS });
   readonly directory: string;
+  /** Of regions that start from now on; by both names, as `beijing shanghai`. Others are wide. */
+  readonly links = new Map<string, LinkFacts>();
   readonly #running = new Set<RunningRegion>();
   #lives = 0;
 
@@ -77,6 +82,7 @@ export class Regions {
     const assembly = assemble(context, {
       bus,
       members,
+      linkTo: (peer) => this.links.get([region, peer].sort().join(' ')) ?? WIDE,
       regions: REGIONS.map((name) => ({ name, zone: `zone-${name}` })),
       onFatal: (failure) => void failures.push(failure),
     });

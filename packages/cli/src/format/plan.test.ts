@@ -1,9 +1,12 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { expect, test } from '@jest/globals';
 import { type Plan, PlanOutcomeSchema, PlanSchema } from '@meridian/contracts/plan';
+import { GetSyncStatusResponseSchema } from '@meridian/contracts/state';
 import { formatPlan, formatPlanLine } from './plan.ts';
+import { syncDecisions } from './sync-decisions.ts';
 
 const COMPUTED_MS = 1_700_000_000_000;
+const NO_SYNC = { decisions: [], problem: '' };
 const digest = `sha256:${'b'.repeat(64)}`;
 
 type Outcome = Extract<MessageInitShape<typeof PlanOutcomeSchema>, { readonly $typeName?: never }>;
@@ -41,7 +44,7 @@ function plan(more: Outcome = {}): Plan {
 }
 
 test('everything that the plan was made from and comes to, with the ages of now', () => {
-  const text = formatPlan(plan(), COMPUTED_MS + 1_000);
+  const text = formatPlan(plan(), COMPUTED_MS + 1_000, NO_SYNC);
   expect(text).toMatch(
     /^plan #7 of beijing, made [\d:.]+, 1,000 ms ago \(topology\), solved in 0.8 ms, outcome abcd\n/,
   );
@@ -61,6 +64,7 @@ test('what is given up, ruled out or not listed is said', () => {
   const text = formatPlan(
     plan({ sources, tasksPerSecond: 3, shedPerSecond: 3, unlistedTasksPerSecond: 2 }),
     COMPUTED_MS,
+    NO_SYNC,
   );
   expect(text).toMatch(/^beijing +several +low +no region +3 .* none +3\/s: no region may or can run it$/m);
   expect(text).toContain('nothing is placed');
@@ -71,4 +75,19 @@ test('one line for logs', () => {
   expect(formatPlanLine(plan())).toMatch(
     /^[\d:.]+ {2}beijing #7 topology · 10 tasks\/s, shed 0 · 152 ms · beijing 60 % · shanghai 20 % · guangzhou unreached$/,
   );
+});
+
+test('what the sync service has decided stands with the decisions of the optimizer; if it does not answer that is said', () => {
+  const link = { intervalMs: 20_000, reason: '20 s: rounds of 1000 B fill the 50 B/s that are left of the link' };
+  const regions = [{ region: 'beijing' }, { region: 'shanghai', link }];
+  const status = create(GetSyncStatusResponseSchema, { region: 'beijing', regions });
+  const cache = { policy: 'cache', region: 'beijing', decision: '16 MiB, 60 s', reason: 'callers ask again' };
+  const one = plan({ decisions: [cache] });
+  const text = formatPlan(one, COMPUTED_MS, { decisions: syncDecisions(status), problem: '' });
+  expect(text).toMatch(/^cache +beijing +– +16 MiB, 60 s +callers ask again$/m);
+  expect(text).toMatch(/^sync-interval +beijing → shanghai +– +20\.0 s +20 s: rounds of 1000 B fill the 50 B\/s that/m);
+  const silent = formatPlan(one, COMPUTED_MS, { decisions: [], problem: 'region beijing: no answer' });
+  expect(silent).toMatch(/^cache +beijing/m);
+  expect(silent).toMatch(/^sync intervals are not known: region beijing: no answer$/m);
+  expect(formatPlan(plan(), COMPUTED_MS, NO_SYNC)).not.toMatch(/decisions|sync/);
 });

@@ -1,5 +1,6 @@
-import type { Plan, PlanInput, PlannedSource, PlanOutcome } from '@meridian/contracts/plan';
+import type { Plan, PlanInput, PlannedSource, PlanOutcome, PolicyDecision } from '@meridian/contracts/plan';
 import { formatBytes, formatMs, formatNumber, formatPercent, formatTime, shortDigest } from './quantity.ts';
+import type { SyncDecisions } from './sync-decisions.ts';
 import { formatTable } from './table.ts';
 
 const LEFT_OUT: Readonly<Record<string, string>> = {
@@ -9,8 +10,12 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
 };
 const MBPS_PER_BYTE = 8e-6;
 
-/** A plan for people. @param nowMs of the region that answered: for ages */
-export function formatPlan(plan: Plan, nowMs: number): string {
+/**
+ * A plan for people.
+ * @param nowMs of the region that answered: for ages
+ * @param sync what its sync service has decided, shown with what the optimizer has
+ */
+export function formatPlan(plan: Plan, nowMs: number, sync: SyncDecisions): string {
   const { outcome } = plan;
   if (outcome === undefined) return 'a plan without an outcome';
   const ageMs = Math.max(0, nowMs - Number(plan.computedUnixMs));
@@ -20,7 +25,8 @@ export function formatPlan(plan: Plan, nowMs: number): string {
     section('demand', demandTable(outcome)),
     section('split', splitTable(outcome)),
     section('links', linkTable(outcome)),
-    ...(outcome.decisions.length === 0 ? [] : [section('decisions', decisionTable(outcome))]),
+    ...decisionSection([...outcome.decisions, ...sync.decisions]),
+    ...(sync.problem === '' ? [] : [`sync intervals are not known: ${sync.problem}`]),
     summary(outcome),
   ].join('\n\n');
 }
@@ -111,12 +117,13 @@ function linkTable({ links }: PlanOutcome): string {
   return formatTable(['link', 'round trip d', 'Mbit/s', ''], rows);
 }
 
-function decisionTable({ decisions }: PlanOutcome): string {
+function decisionSection(decisions: readonly PolicyDecision[]): string[] {
+  if (decisions.length === 0) return [];
   const rows = decisions.map(({ policy, region, peer, model, modelDigest, decision, reason }) => [
     ...[policy, peer === '' ? region : `${region} → ${peer}`, model || shortDigest(modelDigest) || '–'],
     ...[decision, reason],
   ]);
-  return formatTable(['policy', 'where', 'model', 'decision', 'reason'], rows);
+  return [section('decisions', formatTable(['policy', 'where', 'model', 'decision', 'reason'], rows))];
 }
 
 function summary(outcome: PlanOutcome): string {

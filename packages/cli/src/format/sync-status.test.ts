@@ -48,3 +48,19 @@ test('one line for logs; a vector by region, its lives apart', () => {
   expect(shortVector(`a@${one}=1,a@0000000000000002=5,b@${one}=2`)).toBe('a 1+5 · b 2');
   expect(shortVector('')).toBe('–');
 });
+
+test('how often each other region is asked, and why, where the region says so', () => {
+  const link = { bandwidthMbps: 0.004, roundTripMs: 612, roundBytes: 1_024, deltaBytesPerSecond: 5 };
+  const slow = { ...link, intervalMs: 22_755.6, decidedBy: 'bandwidth', reason: '22.756 s: rounds fill it' };
+  const fresh = { intervalMs: 10_000, decidedBy: 'unmeasured', reason: '10 s: as configured' };
+  const regions = [{ region: 'beijing' }, { region: 'shanghai', link: slow }, { region: 'guangzhou', link: fresh }];
+  const text = formatSyncStatus(create(GetSyncStatusResponseSchema, { region: 'beijing', regions }));
+  const [title, columns, , ...rows] = text.split('\n').slice(text.split('\n').indexOf('') + 1);
+  expect(title).toBe('rounds of beijing with each region');
+  expect(columns).toMatch(/^asks +every +bytes a round +deltas +round trip +Mbit\/s +why$/);
+  expect(rows.map((row) => row.trim().split(/ {2,}/))).toEqual([
+    ['shanghai', '22.8 s', '1 KiB', '5 B/s', '612 ms', '0.004', '22.756 s: rounds fill it'],
+    ['guangzhou', '10.0 s', '–', '0 B/s', '–', '–', '10 s: as configured'],
+  ]);
+  expect(formatSyncStatus(status)).not.toContain('rounds of');
+});

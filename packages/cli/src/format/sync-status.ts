@@ -4,7 +4,7 @@ import {
   RegionSyncState,
   type RegionSyncStatus,
 } from '@meridian/contracts/state';
-import { formatMs, formatTime, shortDigest } from './quantity.ts';
+import { formatBytes, formatMs, formatNumber, formatTime, shortDigest } from './quantity.ts';
 import { formatTable } from './table.ts';
 
 const STATES: Readonly<Record<number, string>> = {
@@ -31,7 +31,26 @@ export function formatSyncStatus(status: GetSyncStatusResponse): string {
       ...[shortVector(region.versionVector), shortDigest(region.digest) || '–'],
     ];
   });
-  return `as ${status.region} sees it\n${formatTable([...HEADERS, 'vector', 'digest'], rows)}`;
+  const regions = `as ${status.region} sees it\n${formatTable([...HEADERS, 'vector', 'digest'], rows)}`;
+  const links = linkRows(status);
+  if (links.length === 0) return regions;
+  const headers = ['asks', 'every', 'bytes a round', 'deltas', 'round trip', 'Mbit/s', 'why'];
+  return `${regions}\n\nrounds of ${status.region} with each region\n${formatTable(headers, links)}`;
+}
+
+function linkRows({ regions }: GetSyncStatusResponse): string[][] {
+  return regions.flatMap(({ region, link }) => {
+    if (link === undefined) return [];
+    const { intervalMs, roundBytes, deltaBytesPerSecond, roundTripMs, bandwidthMbps, reason } = link;
+    const sent = [roundBytes > 0 ? formatBytes(roundBytes) : '–', `${formatBytes(deltaBytesPerSecond)}/s`];
+    const way = [roundTripMs > 0 ? formatMs(roundTripMs) : '–', bandwidthMbps > 0 ? formatMbps(bandwidthMbps) : '–'];
+    return [[region, formatMs(intervalMs), ...sent, ...way, reason]];
+  });
+}
+
+/** A slow link has a small part of one. */
+function formatMbps(mbps: number): string {
+  return mbps < 0.1 ? String(Number(mbps.toPrecision(3))) : formatNumber(mbps);
 }
 
 /** The same as one line, for logs. */

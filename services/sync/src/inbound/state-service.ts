@@ -8,7 +8,7 @@ import type { Administration } from './ports.ts';
 import { ReadHandlers, type ReadsOptions } from './reads.ts';
 import type { Refusals } from './refusals.ts';
 import { Session } from './session.ts';
-import { SyncStatusHandlers } from './sync-status.ts';
+import { SyncStatusHandlers, type SyncStatusOptions } from './sync-status.ts';
 import { WriteHandlers } from './writes.ts';
 
 export interface StateServiceOptions
@@ -17,6 +17,7 @@ export interface StateServiceOptions
     Pick<ReadsOptions, 'history'> {
   readonly blobReplicator: BlobReplicator;
   readonly administration: Administration;
+  readonly links: SyncStatusOptions['links'];
   readonly refusals: Refusals;
   /** Of regions.yaml: what a tenant's residency rule may name. */
   readonly regions: readonly PlacedRegion[];
@@ -50,13 +51,13 @@ export const STATE_SERVICE_ALLOW: AllowList = {
 
 /** StateService: the door of the region's other services, and of people, to the shared state. */
 export function stateServiceHandlers(options: StateServiceOptions): ServiceHandlers<typeof StateService> {
-  const { region, regions, replicator: state, clock, history, administration, refusals } = options;
+  const { region, regions, replicator: state, clock, history, administration, links, refusals } = options;
   const session = new Session(state, clock);
   const followers = new FollowerHandlers(options);
   const models = new ModelHandlers(options);
   const reads = new ReadHandlers({ state, session, history });
   const writes = new WriteHandlers(state, session, regions);
-  const status = new SyncStatusHandlers({ region, administration, state, clock });
+  const status = new SyncStatusHandlers({ region, administration, links, state, clock });
   return {
     watch: (request, context) => followers.watch(request, context),
     readBlob: (request, context) => followers.readBlob(request, context),

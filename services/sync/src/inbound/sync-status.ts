@@ -13,6 +13,7 @@ import {
 import { Failure } from '@meridian/failure';
 import type { CallContext } from '@meridian/rpc';
 import type { Clock } from '@meridian/runtime';
+import type { LinkIntervals, LinkStatus } from '../links/link-intervals.ts';
 import type { RegionSyncStatus } from '../replication/status.ts';
 import { authorOf } from './author.ts';
 import type { Administration, SharedState } from './ports.ts';
@@ -20,6 +21,7 @@ import type { Administration, SharedState } from './ports.ts';
 export interface SyncStatusOptions {
   readonly region: string;
   readonly administration: Administration;
+  readonly links: Pick<LinkIntervals, 'statusOf'>;
   readonly state: Pick<SharedState, 'vector'>;
   readonly clock: Clock;
 }
@@ -41,6 +43,11 @@ const STATES: Readonly<Record<RegionSyncStatus['state'], RegionSyncState>> = {
   unheard: RegionSyncState.UNHEARD,
 };
 
+type StatusMessage = Extract<MessageInitShape<typeof RegionSyncStatusSchema>, { readonly $typeName?: never }>;
+
+/** Nobody asks these. */
+const GONE: ReadonlySet<RegionSyncStatus['state']> = new Set(['removing', 'removed']);
+
 /** `GetSyncStatus`, `WatchSyncStatus`, `ChangeMember` and `ListMembers`. */
 export class SyncStatusHandlers {
   readonly #o: SyncStatusOptions;
@@ -51,8 +58,11 @@ export class SyncStatusHandlers {
   }
 
   getSyncStatus(): MessageInitShape<typeof GetSyncStatusResponseSchema> {
-    const { region, administration, clock } = this.#o;
-    const regions = administration.status().map(statusMessage);
+    const { region, administration, links, clock } = this.#o;
+    const isAsked = ({ region: other, state }: RegionSyncStatus) => other !== region && !GONE.has(state);
+    const regions = administration
+      .status()
+      .map((status) => statusMessage(status, isAsked(status) ? links.statusOf(status.region) : undefined));
     return { region, regions, nowUnixMs: BigInt(Math.round(clock.nowMs())) };
   }
 
@@ -96,7 +106,7 @@ export class SyncStatusHandlers {
   }
 }
 
-function statusMessage(status: RegionSyncStatus): MessageInitShape<typeof RegionSyncStatusSchema> {
+function statusMessage(status: RegionSyncStatus, link: LinkStatus | undefined): StatusMessage {
   const { region, state, rounds, vector, pendingEntries, conflicts, digest } = status;
   const wall = (ms: number) => BigInt(Math.max(0, Math.round(ms)));
   return {
@@ -105,7 +115,12 @@ function statusMessage(status: RegionSyncStatus): MessageInitShape<typeof Region
     knownUntilUnixMs: wall(status.knownUntilMs),
     heardUnixMs: wall(status.heardAtMs),
     lastFetchUnixMs: wall(status.lastFetchAtMs),
+    ...(link !== undefined && { link: linkMessage(link) }),
   };
+}
+
+function linkMessage({ by, ...link }: LinkStatus): Exclude<StatusMessage['link'], undefined> {
+  return { ...link, decidedBy: by };
 }
 
 function invalid(field: string, problem: string, reason: string): Failure {

@@ -59,3 +59,32 @@ test('of keys whose whole ranges are in, old versions may not come in from elsew
   schedule.applied('m', 1);
   expect(schedule.seenOf('a')).toBeUndefined();
 });
+
+test('a round follows after the interval that its link has, and what hastens it is not held up', () => {
+  const schedule = new FetchSchedule({ ...options, random: seededRandom(1) });
+  /** A whole round at that time. */
+  const complete = (nowMs: number) => {
+    const request = schedule.start(nowMs, VersionVector.EMPTY);
+    if (request === undefined) throw new Error(`nothing is due at ${nowMs}`);
+    schedule.accepts(request, page(seen(1), ''));
+    schedule.applied('', nowMs);
+  };
+  const isDue = (nowMs: number) => {
+    const request = schedule.start(nowMs, VersionVector.EMPTY);
+    if (request !== undefined) schedule.refused(nowMs);
+    return request !== undefined;
+  };
+  complete(0);
+  expect(isDue(9_999)).toBe(false);
+  schedule.pace(40_000);
+  complete(10_000);
+  expect(isDue(49_999)).toBe(false);
+  // Who does not hear this region is asked as often.
+  expect([isDue(50_000), isDue(89_999), isDue(90_000)]).toEqual([true, false, true]);
+  schedule.hasten(91_000);
+  complete(91_000);
+  schedule.pace(10_000);
+  expect(isDue(130_999)).toBe(false);
+  complete(131_000);
+  expect(isDue(141_000)).toBe(true);
+});

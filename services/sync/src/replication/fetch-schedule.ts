@@ -12,7 +12,7 @@ const TAINTED_WAIT_MS = 1_000;
 export interface FetchScheduleOptions {
   readonly region: string;
   readonly peer: string;
-  /** Between complete rounds. */
+  /** Between complete rounds, until {@link FetchSchedule.pace} says otherwise. */
   readonly intervalMs: number;
   /** Of one page. */
   readonly bytesMax: number;
@@ -50,6 +50,7 @@ interface Round {
 export class FetchSchedule {
   readonly peer: string;
   readonly #options: FetchScheduleOptions;
+  #intervalMs: number;
   #round: Round | undefined;
   #dueMs = 0;
   #isDueAgain = false;
@@ -61,6 +62,7 @@ export class FetchSchedule {
   constructor(options: FetchScheduleOptions) {
     this.peer = options.peer;
     this.#options = options;
+    this.#intervalMs = options.intervalMs;
   }
 
   get isUnderWay(): boolean {
@@ -89,6 +91,11 @@ export class FetchSchedule {
   hasten(atMs: number): void {
     if (this.#round !== undefined) this.#isDueAgain = true;
     else this.#dueMs = Math.min(this.#dueMs, Math.max(atMs, this.#waitsUntilMs));
+  }
+
+  /** Between the rounds that end from now on and those that follow them. What hastens one is not held up by it. */
+  pace(intervalMs: number): void {
+    this.#intervalMs = intervalMs;
   }
 
   /** The next round asks for everything. */
@@ -172,7 +179,7 @@ export class FetchSchedule {
     this.#failures = 0;
     this.#completedAtMs = nowMs;
     this.#waitsUntilMs = round.isTainted ? nowMs + TAINTED_WAIT_MS : nowMs;
-    this.#dueMs = nowMs + this.#options.intervalMs;
+    this.#dueMs = nowMs + this.#intervalMs;
     if (this.#isDueAgain) this.hasten(nowMs);
     return round.firstVector;
   }
@@ -180,7 +187,7 @@ export class FetchSchedule {
   /** The peer does not hear this region: it is asked as often as one that answers. */
   refused(nowMs: number): void {
     this.#round = undefined;
-    this.#dueMs = nowMs + this.#options.intervalMs;
+    this.#dueMs = nowMs + this.#intervalMs;
   }
 
   failed(nowMs: number): void {

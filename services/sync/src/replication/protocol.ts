@@ -183,6 +183,8 @@ export type Input =
       readonly request: FetchRequest;
       readonly answer: FetchAnswer;
       readonly cause?: Cause;
+      /** From the end of this round to the next one. Undefined: as it was, at first as configured. */
+      readonly intervalMs?: number;
     }
   | { readonly kind: 'fetch-failed'; readonly peer: string; readonly request: FetchRequest }
   /** Something that this region needs at once: these keys from that peer; without keys a round. */

@@ -37,8 +37,9 @@ export class Rounds {
 
   takePage(work: PageWork): void {
     const { peers, queue, ended, now } = this.#state;
-    const { peer, request, answer } = work;
+    const { peer, request, answer, intervalMs } = work;
     const schedule = peers.scheduleOf(peer);
+    if (intervalMs !== undefined) schedule?.pace(intervalMs);
     const isHeard = answer.isRefused || this.#judgement.hears(peer, answer.generation);
     if (schedule === undefined || !isHeard) this.failed(peer);
     else if (request.keys.length > 0) queue.push(work);

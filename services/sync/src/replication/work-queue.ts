@@ -25,6 +25,8 @@ export interface PageWork {
   readonly request: FetchRequest;
   readonly answer: FetchAnswer;
   readonly cause?: Cause;
+  /** See the input `fetched`. */
+  readonly intervalMs?: number;
 }
 
 export type Work = WriteWork | DeltaWork | PageWork;

@@ -57,9 +57,16 @@ export interface Appended {
   readonly event: Cause;
 }
 
+export interface Fetched {
+  readonly answer: FetchAnswer;
+  readonly cause: Cause;
+  /** From the end of this round to the next one with that peer, as its link is. */
+  readonly intervalMs: number;
+}
+
 export interface Peers {
   /** One page. @throws Failure when the peer cannot be reached, or its answer is not valid. */
-  fetch(peer: string, request: FetchRequest): Promise<{ readonly answer: FetchAnswer; readonly cause: Cause }>;
+  fetch(peer: string, request: FetchRequest): Promise<Fetched>;
   /** At most once: what is lost is found missing by the next delta or fetch. */
   publish(delta: Delta, causes: readonly Cause[]): void;
   publishHead(head: Head): void;

@@ -364,8 +364,8 @@ export class Replicator implements Component {
       if (machine === this.#machine) this.#step(input);
     };
     try {
-      const { answer, cause } = await this.#options.peers.fetch(peer, request);
-      tell({ kind: 'fetched', peer, request, answer, cause });
+      const { answer, cause, intervalMs } = await this.#options.peers.fetch(peer, request);
+      tell({ kind: 'fetched', peer, request, answer, cause, intervalMs });
     } catch (error) {
       this.#options.logger.debug({ err: error, peer }, 'a peer could not be asked');
       tell({ kind: 'fetch-failed', peer, request });
