@@ -70,6 +70,7 @@ function begin(): void {
     links: [{ region: 'shanghai', roundTripMs: 50, bandwidthMbps: 1_000 }],
   };
   far.demand = { links: [{ region: 'beijing', roundTripMs: 50, bandwidthMbps: 1_000 }] };
+  near.load = { claimsAhead: { workers: 2, claims: 16, fetchMs: 52.4, serviceMs: 31 } };
   near.begin();
   far.begin();
 }
@@ -263,6 +264,9 @@ describe('an optimizer on a real broker', () => {
       expect(shown).toMatch(/^beijing +blazeface +normal +any +12 +100 ms/m);
       expect(shown).toMatch(/^beijing → shanghai +50 ms +1,000 +as configured$/m);
       expect(shown).toMatch(/^12 tasks a second; expected latency .* ms$/m);
+      expect(shown).toMatch(
+        /^claims-ahead +beijing +– +8 per worker +bytes are here 52 ms after they are asked for, /m,
+      );
       const json: unknown = JSON.parse(await meridian('plan', '--json'));
       expect(json).toMatchObject({ plan: { region: 'beijing', outcome: { tasksPerSecond: 12 } } });
       // No sync service is there.

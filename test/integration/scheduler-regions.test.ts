@@ -1,5 +1,8 @@
+import { fromBinary } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { subject } from '@meridian/contracts';
 import { RegionHealth } from '@meridian/contracts/region';
+import { type LoadReport, LoadReportSchema } from '@meridian/contracts/telemetry';
 import { type Door, failureOf, resultsOf, soon, submit } from '../support/scheduler-door.ts';
 import { aPicture, type RunningScheduler, SchedulerWorld, until } from '../support/scheduler-world.ts';
 
@@ -95,6 +98,30 @@ describe('two regions', () => {
     far.load = { ...load, outstanding: 66, price: Number.NaN, measuredUnixMs: BigInt(Date.now() + 9_000) };
     await until(() => far.beats > beats + 5);
     expect(await seen()).toMatchObject({ outstanding: 77, price: 12 });
+  });
+
+  test('tell all regions what the workers of theirs take ahead, of those that have measured, and nothing absurd', async () => {
+    let last: LoadReport | undefined;
+    const deliver = ({ data }: { readonly data: Uint8Array }) => {
+      last = fromBinary(LoadReportSchema, data);
+    };
+    const pattern = subject('telemetry', { origin: 'beijing' });
+    world.broker.listen({ region: 'beijing', pattern, queue: undefined, deliver });
+    const [one, other] = [
+      await world.worker('beijing', 'w1', [beijing]),
+      await world.worker('beijing', 'w2', [beijing]),
+    ];
+    await until(() => last?.workers === 2);
+    expect(last?.claimsAhead).toBeUndefined();
+    one.own = { slots: 1, claimsAhead: 8, fetchMs: 5, serviceMs: 30 };
+    await until(() => last?.claimsAhead?.workers === 1);
+    expect(last?.claimsAhead).toMatchObject({ workers: 1, claims: 8, fetchMs: 5, serviceMs: 30 });
+    other.own = { slots: 2, claimsAhead: 12, fetchMs: 55, serviceMs: 40 };
+    await until(() => last?.claimsAhead?.workers === 2);
+    expect(last?.claimsAhead).toMatchObject({ claims: 20, fetchMs: 30, serviceMs: 35 });
+    other.own = { slots: 2, claimsAhead: 12, fetchMs: Number.NaN, serviceMs: 40 };
+    await until(() => last?.claimsAhead?.workers === 1);
+    expect(last).toMatchObject({ slots: 3, claimsAhead: { claims: 8, fetchMs: 5, serviceMs: 30 } });
   });
 
   test('show the trace of a task, every attempt with its region and end', async () => {

@@ -1,6 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { PRIORITY_CLASSES, type PriorityClassName, subject, taskConsumer } from '@meridian/contracts';
-import { type AttachResponse, CollectorService, type LoadSchema } from '@meridian/contracts/collector';
+import {
+  type AttachResponse,
+  CollectorService,
+  type LoadSchema,
+  type WorkerLoadSchema,
+} from '@meridian/contracts/collector';
 import type { RecognizedObjectSchema } from '@meridian/contracts/recognition';
 import type { Delivery, MessageBus } from '@meridian/messaging';
 import { type Channel, createChannel, createClient, type Duplex, type TlsFiles } from '@meridian/rpc';
@@ -55,6 +60,8 @@ export class ScriptedWorker {
   heartbeats = true;
   /** What it says of its region's load. */
   load: MessageInitShape<typeof LoadSchema> | undefined;
+  /** What it says of itself. */
+  own: MessageInitShape<typeof WorkerLoadSchema> | undefined;
   /** Heartbeats sent. */
   beats = 0;
   /** What it says of each picture. */
@@ -210,7 +217,10 @@ export class ScriptedWorker {
       if (this.heartbeats)
         for (const { duplex } of this.#owners.values())
           duplex.send({
-            message: { case: 'heartbeat', value: { sequence: 0n, ...(this.load && { load: this.load }) } },
+            message: {
+              case: 'heartbeat',
+              value: { sequence: 0n, ...(this.load && { load: this.load }), ...(this.own && { worker: this.own }) },
+            },
           });
       await systemClock.sleep(HEARTBEAT_MS, this.#stopping.signal).catch(() => undefined);
     }

@@ -94,7 +94,8 @@ export function assemble(context: Context, doors: Doors) {
   const load = new RegionLoad(clock);
   const own = () => {
     const { onTheWay, settled } = desk.idleClaims;
-    return { slots: isPaced ? places : slots, onTheWay, settled: settled + source.acknowledgementsWaiting };
+    const unacknowledged = settled + source.acknowledgementsWaiting;
+    return { slots: isPaced ? places : slots, onTheWay, settled: unacknowledged, ...pace.measured };
   };
   const owners = new OwnerPool({ ...doors, region: config.region, worker: name, load, own, clock, random, logger });
   const store = new ModelStore({

@@ -151,6 +151,7 @@ export function assemble(context: Context, doors: Doors): { components: Componen
             ...{ bus, view: own, clock, logger, reported: wake },
             workers: () => streams.workersOf(region),
             workerLoad: () => streams.loadOf(region),
+            claimsAhead: () => streams.claimsAheadOf(region),
             tell: (value) => streams.tell(region, { message: { case: 'load', value } }),
             busy: () => openTasks() > 0,
             modelDigests: () => replica.models().map(({ digest }) => digest),

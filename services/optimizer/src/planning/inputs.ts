@@ -7,7 +7,7 @@ import {
   TASK_ROUND_TRIPS,
   type Way,
 } from '@meridian/placement';
-import type { CacheFacts, DemandFacts, LinkFacts, LoadFacts, SourceFacts } from '../reports/facts.ts';
+import type { AheadFacts, CacheFacts, DemandFacts, LinkFacts, LoadFacts, SourceFacts } from '../reports/facts.ts';
 import type { RegionReports } from '../reports/report-desk.ts';
 import { type ServiceModel, serviceModel } from './service-model.ts';
 import { type LeftOut, leftOut } from './targets.ts';
@@ -29,6 +29,8 @@ export interface PlanInputs {
   readonly leftOut: ReadonlyMap<string, LeftOut | undefined>;
   /** Result caches, by region; of several schedulers of a region that of the first. */
   readonly caches: ReadonlyMap<string, CacheFacts>;
+  /** Claims that workers take ahead, by region that can run tasks and has measured it. */
+  readonly ahead: ReadonlyMap<string, AheadFacts>;
   /** Accepted tasks a second for which there was no room in the reports or in the problem. */
   readonly unlistedPerSecond: number;
 }
@@ -68,7 +70,8 @@ export function planInputs(reports: readonly RegionReports[], own: string): Plan
       return cache === undefined ? [] : [[region, cache]];
     }),
   );
-  return { problem, demands: kept, links, service, leftOut: out, caches, unlistedPerSecond: unlisted + rest };
+  const ahead = new Map(loads.flatMap((load) => (load.ahead === undefined ? [] : [[load.region, load.ahead]])));
+  return { problem, demands: kept, links, service, leftOut: out, caches, ahead, unlistedPerSecond: unlisted + rest };
 }
 
 /** Of a region's schedulers together: each link as the first of them that has it sees it. */

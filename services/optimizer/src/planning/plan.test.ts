@@ -251,7 +251,8 @@ test('64 regions that tell of all the sources that they may are solved; what has
       ...{ picturePixels: 0, modelPixels: 0, downscaleMs: 0 },
     }));
     const facts = { region, measuredMs: 1_000 };
-    const load = { ...facts, capacity: 8, workers: 8, outstanding: 0, priceMs: 0, serviceMs: new Map() };
+    const ahead = undefined;
+    const load = { ...facts, capacity: 8, workers: 8, outstanding: 0, priceMs: 0, serviceMs: new Map(), ahead };
     const demands = [{ ...facts, sources, links, services: [], unlistedPerSecond: 0, cache: undefined }];
     return { region, load, loadAgeMs: 0, demands, demandAgeMs: 0 };
   });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { solvePlan } from '@meridian/placement';
+import { digestOf, planOutcome } from '../codec/plan-outcome.ts';
 import { planInputs } from '../planning/inputs.ts';
 import type { CacheFacts } from '../reports/facts.ts';
 import { demandReport, heard, loadReport, REGIONS, source } from '../reports/reports.fixture.ts';
@@ -35,6 +36,44 @@ describe('the size of a result cache', () => {
     expect(cacheSize(facts({ entries: 0, bytes: 0 })).bytes).toBeUndefined();
     const alone = cacheSize(facts({ hitsPerSecond: 0.05, missesPerSecond: 20, evictionsPerSecond: 20 }));
     expect(alone).toMatchObject({ bytes: undefined, reason: expect.stringContaining('nobody asks for again') });
+  });
+});
+
+describe('claims that workers take ahead', () => {
+  const outcomeOf = (loads: readonly ReturnType<typeof loadReport>[]) => {
+    const demands = REGIONS.map((region) => demandReport(region));
+    const inputs = planInputs(heard(loads, demands), 'beijing');
+    return planOutcome(inputs, solvePlan(inputs.problem));
+  };
+  const one = { workers: 1, claims: 8, fetchMs: 5.26, serviceMs: 31.4 };
+  const several = { workers: 4, claims: 26, fetchMs: 52.3, serviceMs: 131 };
+
+  test('are shown of each region that has measured them, with what they come from', () => {
+    const loads = [
+      loadReport('beijing', { claimsAhead: one }),
+      loadReport('shanghai', { claimsAhead: several }),
+      loadReport('guangzhou'),
+    ];
+    expect(outcomeOf(loads).decisions).toMatchObject([
+      {
+        ...{ policy: 'claims-ahead', region: 'beijing', peer: '', decision: '8 per worker' },
+        reason: 'bytes are here 5.3 ms after they are asked for, a picture takes 31 ms: of one worker',
+      },
+      {
+        ...{ policy: 'claims-ahead', region: 'shanghai', decision: '6.5 per worker' },
+        reason: 'bytes are here 52 ms after they are asked for, a picture takes 131 ms: medians of 4 workers',
+      },
+    ]);
+  });
+
+  test('of a region without workers are not: nobody takes any', () => {
+    const loads = REGIONS.map((region) => loadReport(region, { workers: 0, slots: 0, claimsAhead: one }));
+    expect(outcomeOf(loads).decisions).toEqual([]);
+  });
+
+  test('the same reports give the same bytes, in whatever order they are heard', () => {
+    const loads = REGIONS.map((region, i) => loadReport(region, { claimsAhead: i === 0 ? one : several }));
+    expect(digestOf(outcomeOf(loads))).toEqual(digestOf(outcomeOf(loads.toReversed())));
   });
 });
 

@@ -16,7 +16,7 @@ const DECISIONS_MAX = 256;
  */
 export function policyDecisions(inputs: PlanInputs, plan: Plan): Decision[] {
   const payloads = inputs.demands.flatMap((demand) => payloadsOf(demand, inputs, plan));
-  return [...cachesOf(inputs), ...payloads].slice(0, DECISIONS_MAX);
+  return [...cachesOf(inputs), ...claimsAheadOf(inputs), ...payloads].slice(0, DECISIONS_MAX);
 }
 
 function cachesOf({ caches }: PlanInputs): Decision[] {
@@ -24,6 +24,15 @@ function cachesOf({ caches }: PlanInputs): Decision[] {
     const { bytes, ttlMs, reason } = cacheSize(facts);
     const size = bytes === undefined ? `as it is, ${Math.round(facts.bytesMax / MIB)} MiB` : `${bytes / MIB} MiB`;
     return { policy: 'cache', region, decision: `${size}, ${ttlMs / 1_000} s`, reason };
+  });
+}
+
+/** Workers have no batches: this is what they take of their queues before they can work on it, each as it measures. */
+function claimsAheadOf({ ahead }: PlanInputs): Decision[] {
+  return Array.from(ahead, ([region, { workers, claims, fetchMs, serviceMs }]): Decision => {
+    const whose = workers === 1 ? 'of one worker' : `medians of ${workers} workers`;
+    const reason = `bytes are here ${short(fetchMs)} ms after they are asked for, a picture takes ${short(serviceMs)} ms: ${whose}`;
+    return { policy: 'claims-ahead', region, decision: `${short(claims / workers)} per worker`, reason };
   });
 }
 
@@ -46,4 +55,9 @@ function payloadsOf({ source, facts }: PlannedDemand, { problem }: PlanInputs, p
       { policy: 'payload-form', region: source.origin, peer: region, modelDigest, model, decision: form, reason },
     ];
   });
+}
+
+/** One decimal of what is below ten. */
+function short(value: number): number {
+  return Number(value.toFixed(value < 10 ? 1 : 0));
 }

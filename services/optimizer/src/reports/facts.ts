@@ -13,6 +13,19 @@ export interface LoadFacts {
   readonly priceMs: number;
   /** Measured there, by model. */
   readonly serviceMs: ReadonlyMap<string, number>;
+  /** undefined: no worker of it has measured that yet. */
+  readonly ahead: AheadFacts | undefined;
+}
+
+/** Claims that workers take ahead, as each has decided for itself. */
+export interface AheadFacts {
+  /** That have measured, at least one. */
+  readonly workers: number;
+  /** Of them together, at least one each. */
+  readonly claims: number;
+  /** Medians over them: from asking for a picture to having it; one picture on a slot. */
+  readonly fetchMs: number;
+  readonly serviceMs: number;
 }
 
 /** What one scheduler says of its callers and its ways, checked. */

@@ -19,6 +19,7 @@ describe('load reports', () => {
       facts: {
         ...{ region: 'beijing', capacity: 1, workers: 4, outstanding: 2, priceMs: 0, measuredMs: 1_000 },
         serviceMs: new Map([[BLAZEFACE, 40]]),
+        ahead: undefined,
       },
       unknown: 0,
     });
@@ -34,6 +35,31 @@ describe('load reports', () => {
     const models = [{ modelDigest: BLAZEFACE, serviceMs: wrong }];
     for (const more of [{ capacity: wrong }, { price: wrong }, { models }])
       expect(readLoad(loadReport('beijing', more), 'beijing', KNOWN)).toEqual({ refusal: 'number' });
+  });
+
+  const AHEAD = { workers: 3, claims: 18, fetchMs: 52, serviceMs: 31 };
+
+  test('claims that workers take ahead are read', () => {
+    expect(readLoad(loadReport('beijing', { claimsAhead: AHEAD }), 'beijing', KNOWN)).toMatchObject({
+      facts: { ahead: AHEAD },
+    });
+  });
+
+  test.each(WRONG)('a time of %d that they decide by is refused', (wrong) => {
+    for (const more of [{ fetchMs: wrong }, { serviceMs: wrong }])
+      expect(readLoad(loadReport('beijing', { claimsAhead: { ...AHEAD, ...more } }), 'beijing', KNOWN)).toEqual({
+        refusal: 'number',
+      });
+  });
+
+  test.each([
+    ['of no worker', { workers: 0 }],
+    ['of more workers than any fleet has', { workers: 10_001, claims: 20_000 }],
+    ['fewer than workers', { claims: 2 }],
+    ['more than workers can be configured to take', { claims: 3 * 1_024 + 1 }],
+  ])('claims %s are refused', (_, more) => {
+    const claimsAhead = { ...AHEAD, ...more };
+    expect(readLoad(loadReport('beijing', { claimsAhead }), 'beijing', KNOWN)).toEqual({ refusal: 'number' });
   });
 
   test('nobody speaks for another region, or for one that is not there', () => {

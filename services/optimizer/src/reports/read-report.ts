@@ -1,6 +1,21 @@
 import { PRIORITY_CLASSES, type PriorityClassName } from '@meridian/contracts';
-import type { DemandReport, LoadReport, ResultCacheLoad, SourceDemand } from '@meridian/contracts/telemetry';
-import type { CacheFacts, DemandFacts, LinkFacts, LoadFacts, Refusal, ServiceFacts, SourceFacts } from './facts.ts';
+import type {
+  ClaimsAhead,
+  DemandReport,
+  LoadReport,
+  ResultCacheLoad,
+  SourceDemand,
+} from '@meridian/contracts/telemetry';
+import type {
+  AheadFacts,
+  CacheFacts,
+  DemandFacts,
+  LinkFacts,
+  LoadFacts,
+  Refusal,
+  ServiceFacts,
+  SourceFacts,
+} from './facts.ts';
 
 /** What a report is, or why it is none. Entries about regions that are not known here are left out and told of. */
 export type Reading<F> = { readonly facts: F; readonly unknown: number } | { readonly refusal: Refusal };
@@ -9,6 +24,8 @@ export type Reading<F> = { readonly facts: F; readonly unknown: number } | { rea
 const NUMBER_MAX = 1e6;
 const WORKERS_MAX = 10_000;
 const SERVICE_MAX_MS = 600_000;
+/** Of one worker: the most that one can be configured to take. */
+const CLAIMS_AHEAD_MAX = 1_024;
 const ROUND_TRIP_MAX_MS = 60_000;
 const BANDWIDTH_MAX_MBPS = 1e6;
 /** A link with less is none. */
@@ -32,11 +49,12 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
  * @param known regions of the topology
  */
 export function readLoad(report: LoadReport, origin: string, known: ReadonlySet<string>): Reading<LoadFacts> {
-  const { region, capacity, price, workers, slots, outstanding, models, measuredUnixMs } = report;
+  const { region, capacity, price, workers, slots, outstanding, models, measuredUnixMs, claimsAhead } = report;
   if (region !== origin || !known.has(region)) return { refusal: 'region' };
   if (models.length > MODELS_MAX) return { refusal: 'too-many' };
   if (!within(capacity, 0, NUMBER_MAX) || !within(price, 0, NUMBER_MAX)) return { refusal: 'number' };
   if (slots > WORKERS_MAX || workers > WORKERS_MAX) return { refusal: 'number' };
+  if (claimsAhead !== undefined && !isPossibleAhead(claimsAhead)) return { refusal: 'number' };
   // 0 is what a region says of a model that it has not measured.
   if (!models.every(({ serviceMs }) => within(serviceMs, 0, SERVICE_MAX_MS))) return { refusal: 'number' };
   if (!models.every(({ modelDigest }) => DIGEST.test(modelDigest))) return { refusal: 'text' };
@@ -45,6 +63,7 @@ export function readLoad(report: LoadReport, origin: string, known: ReadonlySet<
     ...{ region, capacity, outstanding, priceMs: price, measuredMs: Number(measuredUnixMs) },
     workers: workers === 0 ? 0 : slots || workers,
     serviceMs: new Map(measured.map(({ modelDigest, serviceMs }) => [modelDigest, serviceMs])),
+    ahead: claimsAhead && aheadOf(claimsAhead),
   };
   return { facts, unknown: 0 };
 }
@@ -134,6 +153,19 @@ function isPossibleLink({ roundTripMs, bandwidthMbps }: LinkFacts): boolean {
 
 function isPossibleService({ serviceMs, variation }: ServiceFacts): boolean {
   return within(serviceMs, Number.MIN_VALUE, SERVICE_MAX_MS) && within(variation, 0, VARIATION_MAX);
+}
+
+function isPossibleAhead({ workers, claims, fetchMs, serviceMs }: ClaimsAhead): boolean {
+  return (
+    within(workers, 1, WORKERS_MAX) &&
+    within(claims, workers, workers * CLAIMS_AHEAD_MAX) &&
+    within(fetchMs, 0, SERVICE_MAX_MS) &&
+    within(serviceMs, 0, SERVICE_MAX_MS)
+  );
+}
+
+function aheadOf({ workers, claims, fetchMs, serviceMs }: ClaimsAhead): AheadFacts {
+  return { workers, claims, fetchMs, serviceMs };
 }
 
 function isPossibleCache({ bytesMax, bytes, ttlMs, ...cache }: ResultCacheLoad): boolean {

@@ -3,6 +3,7 @@ import { Failure } from '@meridian/failure';
 import { type CallContext, Outbox } from '@meridian/rpc';
 import type { Clock, Logger } from '@meridian/runtime';
 import { workerResult } from '../codec/worker-report.ts';
+import { readClaimsAhead } from '../owner/claims-ahead.ts';
 import type { ToWorker, WorkerLoad, WorkerStream } from '../owner/worker-stream.ts';
 import { HEARTBEAT_MS, LOCAL_HEARTBEAT_MS, type WorkerStreams } from '../owner/worker-streams.ts';
 import { readLoad } from '../placement/load-news.ts';
@@ -118,12 +119,20 @@ export class Collector {
         break;
       case 'heartbeat':
         this.#hear(stream, message.value.load, nowMs);
-        if (message.value.worker !== undefined) stream.load = workerLoad(message.value.worker);
+        if (message.value.worker !== undefined) this.#hearWorker(stream, message.value.worker);
         stream.send({ message: { case: 'pong', value: { sequence: message.value.sequence + 1n } } });
         break;
       default:
         break;
     }
+  }
+
+  /** What a worker of the own region says of itself. */
+  #hearWorker(stream: WorkerStream, said: WorkerLoadMessage): void {
+    stream.load = workerLoad(said);
+    const ahead = readClaimsAhead(said);
+    if (ahead === 'absurd') this.#o.rejected('claims-ahead');
+    stream.claimsAhead = ahead === 'absurd' ? undefined : ahead;
   }
 
   /** Load of the worker's region that rides on what it sends. The own region's is measured, not heard of. */

@@ -2,6 +2,7 @@ import { subject } from '@meridian/contracts';
 import type { MessageBus } from '@meridian/messaging';
 import { RegionPrice } from '@meridian/placement';
 import type { Clock, Component, Logger, Timer } from '@meridian/runtime';
+import { type ClaimsAhead, claimsAheadOf } from '../owner/claims-ahead.ts';
 import type { WorkerLoad } from '../owner/worker-stream.ts';
 import { CLOCK_STEP_MS, type RegionView } from '../placement/region-view.ts';
 import type { ClaimLeftovers } from './claim-leftovers.ts';
@@ -21,6 +22,8 @@ export interface LoadReporterOptions {
   readonly modelDigests: () => readonly string[];
   /** Of the workers of the own region together. */
   readonly workerLoad: () => WorkerLoad;
+  /** The same, of those that have measured it. */
+  readonly claimsAhead: () => readonly ClaimsAhead[];
   /** A report went out: to be told to the region's workers, on whose results and heartbeats it rides. */
   readonly tell: (report: RegionReport) => void;
   readonly reported: () => void;
@@ -108,7 +111,7 @@ export class LoadReporter implements Component {
   }
 
   #publish(): void {
-    const { bus, view, clock, modelDigests, tell } = this.#options;
+    const { bus, view, clock, modelDigests, claimsAhead, tell } = this.#options;
     const { outstanding, capacity, price, workers = 0, settled = 0, slots = 0, measuredMs = 0 } = view.load;
     const text = `${outstanding} ${settled} ${capacity} ${price} ${workers} ${slots}`;
     const nowMs = clock.monotonicMs();
@@ -119,7 +122,8 @@ export class LoadReporter implements Component {
       .slice(0, MODELS_MAX)
       .map((modelDigest) => ({ modelDigest, serviceMs: view.serviceMs(modelDigest) ?? 0 }));
     const report = { outstanding, settled, capacity, price, workers, slots, measuredUnixMs: BigInt(measuredMs) };
-    const data = { region: view.facts.name, ...report, models };
+    const ahead = claimsAheadOf(claimsAhead());
+    const data = { region: view.facts.name, ...report, models, ...(ahead && { claimsAhead: ahead }) };
     bus.publish(subject('telemetry', { origin: view.facts.name }), { type: 'meridian.telemetry.load.v1', data });
     tell(report);
   }

@@ -4,6 +4,7 @@ import { Failure } from '@meridian/failure';
 import type { Outbox } from '@meridian/rpc';
 import { Fifo } from '../tasks/fifo.ts';
 import type { StreamRef } from '../tasks/ports.ts';
+import type { ClaimsAhead } from './claims-ahead.ts';
 
 export type ToWorker = MessageInitShape<typeof AttachResponseSchema>;
 
@@ -44,6 +45,8 @@ export class WorkerStream {
   heardMs: number;
   /** What the worker says of itself. */
   load: WorkerLoad = { slots: 0, onTheWay: 0, settled: 0 };
+  /** Undefined while it has not measured it. */
+  claimsAhead: ClaimsAhead | undefined;
 
   constructor(ref: StreamRef, outbox: Outbox<ToWorker>, nowMs: number) {
     this.ref = ref;

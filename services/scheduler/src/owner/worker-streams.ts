@@ -2,6 +2,7 @@ import { Failure } from '@meridian/failure';
 import type { Outbox } from '@meridian/rpc';
 import type { Clock, Logger } from '@meridian/runtime';
 import type { StreamRef } from '../tasks/ports.ts';
+import type { ClaimsAhead } from './claims-ahead.ts';
 import { type ToWorker, type WorkerLoad, WorkerStream } from './worker-stream.ts';
 
 export interface WorkerStreamsOptions {
@@ -59,6 +60,13 @@ export class WorkerStreams {
       sum.settled += load.settled;
     }
     return sum;
+  }
+
+  /** Of those of the region's workers that have measured it. */
+  claimsAheadOf(region: string): readonly ClaimsAhead[] {
+    return [...this.#byWorker.values()].flatMap(({ ref, claimsAhead }) =>
+      ref.region === region && claimsAhead !== undefined ? [claimsAhead] : [],
+    );
   }
 
   /** To every worker of the region that is attached here. */

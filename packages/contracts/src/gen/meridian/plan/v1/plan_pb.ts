@@ -566,7 +566,7 @@ export const BottleneckSchema: GenMessage<Bottleneck> = /*@__PURE__*/
  */
 export type PolicyDecision = Message<"meridian.plan.v1.PolicyDecision"> & {
   /**
-   * `payload-form`, `cache`.
+   * `payload-form`, `cache`, `claims-ahead`.
    *
    * @generated from field: string policy = 1;
    */

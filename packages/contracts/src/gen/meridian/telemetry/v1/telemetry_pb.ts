@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file meridian/telemetry/v1/telemetry.proto.
  */
 export const file_meridian_telemetry_v1_telemetry: GenFile = /*@__PURE__*/
-  fileDesc("CiVtZXJpZGlhbi90ZWxlbWV0cnkvdjEvdGVsZW1ldHJ5LnByb3RvEhVtZXJpZGlhbi50ZWxlbWV0cnkudjEizwEKCkxvYWRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhMKC291dHN0YW5kaW5nGAIgASgNEhAKCGNhcGFjaXR5GAMgASgBEg0KBXByaWNlGAQgASgBEg8KB3dvcmtlcnMYBSABKA0SMAoGbW9kZWxzGAYgAygLMiAubWVyaWRpYW4udGVsZW1ldHJ5LnYxLk1vZGVsTG9hZBINCgVzbG90cxgHIAEoDRIPCgdzZXR0bGVkGAggASgNEhgKEG1lYXN1cmVkX3VuaXhfbXMYCSABKAQiNQoJTW9kZWxMb2FkEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRISCgpzZXJ2aWNlX21zGAIgASgBIvoCCgxEZW1hbmRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhgKEG1lYXN1cmVkX3VuaXhfbXMYAiABKAQSNAoHc291cmNlcxgDIAMoCzIjLm1lcmlkaWFuLnRlbGVtZXRyeS52MS5Tb3VyY2VEZW1hbmQSNQoFbGlua3MYBCADKAsyJi5tZXJpZGlhbi50ZWxlbWV0cnkudjEuTGlua01lYXN1cmVtZW50EjkKDXNlcnZpY2VfdGltZXMYBSADKAsyIi5tZXJpZGlhbi50ZWxlbWV0cnkudjEuU2VydmljZVRpbWUSIQoZdW5saXN0ZWRfdGFza3NfcGVyX3NlY29uZBgGIAEoARI1CgVjYWNoZRgHIAEoCzImLm1lcmlkaWFuLnRlbGVtZXRyeS52MS5SZXN1bHRDYWNoZUxvYWQSIgoaZG93bnNjYWxlX21zX3Blcl9tZWdhcGl4ZWwYCCABKAESGgoSZG93bnNjYWxlX2FoZWFkX21zGAkgASgBIqYBCg9SZXN1bHRDYWNoZUxvYWQSEQoJYnl0ZXNfbWF4GAEgASgEEg0KBWJ5dGVzGAIgASgEEg8KB2VudHJpZXMYAyABKA0SDgoGdHRsX21zGAQgASgBEhcKD2hpdHNfcGVyX3NlY29uZBgFIAEoARIZChFtaXNzZXNfcGVyX3NlY29uZBgGIAEoARIcChRldmljdGlvbnNfcGVyX3NlY29uZBgHIAEoASKbAgoMU291cmNlRGVtYW5kEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRINCgVtb2RlbBgCIAEoCRIQCghwcmlvcml0eRgDIAEoCRISCgpyZXN0cmljdGVkGAQgASgIEhcKD2FsbG93ZWRfcmVnaW9ucxgFIAMoCRIYChBydW5uYWJsZV9yZWdpb25zGAYgAygJEhgKEHRhc2tzX3Blcl9zZWNvbmQYByABKAESFQoNcGljdHVyZV9ieXRlcxgIIAEoARIbChNleHBlY3RlZF9zZXJ2aWNlX21zGAkgASgBEhYKDnBpY3R1cmVfcGl4ZWxzGAogASgBEhQKDG1vZGVsX3BpeGVscxgLIAEoARIRCglkZWNvZGVfbXMYDCABKAEiYwoPTGlua01lYXN1cmVtZW50Eg4KBnJlZ2lvbhgBIAEoCRIVCg1yb3VuZF90cmlwX21zGAIgASgBEhYKDmJhbmR3aWR0aF9tYnBzGAMgASgBEhEKCXRyYW5zZmVycxgEIAEoDSJrCgtTZXJ2aWNlVGltZRIOCgZyZWdpb24YASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJEhIKCnNlcnZpY2VfbXMYAyABKAESEQoJdmFyaWF0aW9uGAQgASgBEg8KB3NhbXBsZXMYBSABKA1iBnByb3RvMw");
+  fileDesc("CiVtZXJpZGlhbi90ZWxlbWV0cnkvdjEvdGVsZW1ldHJ5LnByb3RvEhVtZXJpZGlhbi50ZWxlbWV0cnkudjEiiQIKCkxvYWRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhMKC291dHN0YW5kaW5nGAIgASgNEhAKCGNhcGFjaXR5GAMgASgBEg0KBXByaWNlGAQgASgBEg8KB3dvcmtlcnMYBSABKA0SMAoGbW9kZWxzGAYgAygLMiAubWVyaWRpYW4udGVsZW1ldHJ5LnYxLk1vZGVsTG9hZBINCgVzbG90cxgHIAEoDRIPCgdzZXR0bGVkGAggASgNEhgKEG1lYXN1cmVkX3VuaXhfbXMYCSABKAQSOAoMY2xhaW1zX2FoZWFkGAogASgLMiIubWVyaWRpYW4udGVsZW1ldHJ5LnYxLkNsYWltc0FoZWFkIlQKC0NsYWltc0FoZWFkEg8KB3dvcmtlcnMYASABKA0SDgoGY2xhaW1zGAIgASgNEhAKCGZldGNoX21zGAMgASgBEhIKCnNlcnZpY2VfbXMYBCABKAEiNQoJTW9kZWxMb2FkEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRISCgpzZXJ2aWNlX21zGAIgASgBIvoCCgxEZW1hbmRSZXBvcnQSDgoGcmVnaW9uGAEgASgJEhgKEG1lYXN1cmVkX3VuaXhfbXMYAiABKAQSNAoHc291cmNlcxgDIAMoCzIjLm1lcmlkaWFuLnRlbGVtZXRyeS52MS5Tb3VyY2VEZW1hbmQSNQoFbGlua3MYBCADKAsyJi5tZXJpZGlhbi50ZWxlbWV0cnkudjEuTGlua01lYXN1cmVtZW50EjkKDXNlcnZpY2VfdGltZXMYBSADKAsyIi5tZXJpZGlhbi50ZWxlbWV0cnkudjEuU2VydmljZVRpbWUSIQoZdW5saXN0ZWRfdGFza3NfcGVyX3NlY29uZBgGIAEoARI1CgVjYWNoZRgHIAEoCzImLm1lcmlkaWFuLnRlbGVtZXRyeS52MS5SZXN1bHRDYWNoZUxvYWQSIgoaZG93bnNjYWxlX21zX3Blcl9tZWdhcGl4ZWwYCCABKAESGgoSZG93bnNjYWxlX2FoZWFkX21zGAkgASgBIqYBCg9SZXN1bHRDYWNoZUxvYWQSEQoJYnl0ZXNfbWF4GAEgASgEEg0KBWJ5dGVzGAIgASgEEg8KB2VudHJpZXMYAyABKA0SDgoGdHRsX21zGAQgASgBEhcKD2hpdHNfcGVyX3NlY29uZBgFIAEoARIZChFtaXNzZXNfcGVyX3NlY29uZBgGIAEoARIcChRldmljdGlvbnNfcGVyX3NlY29uZBgHIAEoASKbAgoMU291cmNlRGVtYW5kEhQKDG1vZGVsX2RpZ2VzdBgBIAEoCRINCgVtb2RlbBgCIAEoCRIQCghwcmlvcml0eRgDIAEoCRISCgpyZXN0cmljdGVkGAQgASgIEhcKD2FsbG93ZWRfcmVnaW9ucxgFIAMoCRIYChBydW5uYWJsZV9yZWdpb25zGAYgAygJEhgKEHRhc2tzX3Blcl9zZWNvbmQYByABKAESFQoNcGljdHVyZV9ieXRlcxgIIAEoARIbChNleHBlY3RlZF9zZXJ2aWNlX21zGAkgASgBEhYKDnBpY3R1cmVfcGl4ZWxzGAogASgBEhQKDG1vZGVsX3BpeGVscxgLIAEoARIRCglkZWNvZGVfbXMYDCABKAEiYwoPTGlua01lYXN1cmVtZW50Eg4KBnJlZ2lvbhgBIAEoCRIVCg1yb3VuZF90cmlwX21zGAIgASgBEhYKDmJhbmR3aWR0aF9tYnBzGAMgASgBEhEKCXRyYW5zZmVycxgEIAEoDSJrCgtTZXJ2aWNlVGltZRIOCgZyZWdpb24YASABKAkSFAoMbW9kZWxfZGlnZXN0GAIgASgJEhIKCnNlcnZpY2VfbXMYAyABKAESEQoJdmFyaWF0aW9uGAQgASgBEg8KB3NhbXBsZXMYBSABKA1iBnByb3RvMw");
 
 /**
  * Subject meridian.<origin>.telemetry, ten times a second while the load changes, else once a second.
@@ -74,6 +74,13 @@ export type LoadReport = Message<"meridian.telemetry.v1.LoadReport"> & {
    * @generated from field: uint64 measured_unix_ms = 9;
    */
   measuredUnixMs: bigint;
+
+  /**
+   * Unset until a worker of it has measured.
+   *
+   * @generated from field: meridian.telemetry.v1.ClaimsAhead claims_ahead = 10;
+   */
+  claimsAhead?: ClaimsAhead | undefined;
 };
 
 /**
@@ -82,6 +89,46 @@ export type LoadReport = Message<"meridian.telemetry.v1.LoadReport"> & {
  */
 export const LoadReportSchema: GenMessage<LoadReport> = /*@__PURE__*/
   messageDesc(file_meridian_telemetry_v1_telemetry, 0);
+
+/**
+ * What workers of a region take of its queues ahead of their slots' work: each decides for itself.
+ *
+ * @generated from message meridian.telemetry.v1.ClaimsAhead
+ */
+export type ClaimsAhead = Message<"meridian.telemetry.v1.ClaimsAhead"> & {
+  /**
+   * That have measured it.
+   *
+   * @generated from field: uint32 workers = 1;
+   */
+  workers: number;
+
+  /**
+   * Of these workers together, beyond one of each queue.
+   *
+   * @generated from field: uint32 claims = 2;
+   */
+  claims: number;
+
+  /**
+   * What they decide it by, medians over them: from asking for a picture to having it; one picture on a slot.
+   *
+   * @generated from field: double fetch_ms = 3;
+   */
+  fetchMs: number;
+
+  /**
+   * @generated from field: double service_ms = 4;
+   */
+  serviceMs: number;
+};
+
+/**
+ * Describes the message meridian.telemetry.v1.ClaimsAhead.
+ * Use `create(ClaimsAheadSchema)` to create a new message.
+ */
+export const ClaimsAheadSchema: GenMessage<ClaimsAhead> = /*@__PURE__*/
+  messageDesc(file_meridian_telemetry_v1_telemetry, 1);
 
 /**
  * @generated from message meridian.telemetry.v1.ModelLoad
@@ -105,7 +152,7 @@ export type ModelLoad = Message<"meridian.telemetry.v1.ModelLoad"> & {
  * Use `create(ModelLoadSchema)` to create a new message.
  */
 export const ModelLoadSchema: GenMessage<ModelLoad> = /*@__PURE__*/
-  messageDesc(file_meridian_telemetry_v1_telemetry, 1);
+  messageDesc(file_meridian_telemetry_v1_telemetry, 2);
 
 /**
  * Subject meridian.<origin>.demand, once a second, and at once when a region is reached again or not any more: what this
@@ -181,7 +228,7 @@ export type DemandReport = Message<"meridian.telemetry.v1.DemandReport"> & {
  * Use `create(DemandReportSchema)` to create a new message.
  */
 export const DemandReportSchema: GenMessage<DemandReport> = /*@__PURE__*/
-  messageDesc(file_meridian_telemetry_v1_telemetry, 2);
+  messageDesc(file_meridian_telemetry_v1_telemetry, 3);
 
 /**
  * What is asked of a scheduler's result cache. Rates are exponentially weighted.
@@ -234,7 +281,7 @@ export type ResultCacheLoad = Message<"meridian.telemetry.v1.ResultCacheLoad"> &
  * Use `create(ResultCacheLoadSchema)` to create a new message.
  */
 export const ResultCacheLoadSchema: GenMessage<ResultCacheLoad> = /*@__PURE__*/
-  messageDesc(file_meridian_telemetry_v1_telemetry, 3);
+  messageDesc(file_meridian_telemetry_v1_telemetry, 4);
 
 /**
  * Accepted tasks of one model, priority class and set of regions in which they may run.
@@ -328,7 +375,7 @@ export type SourceDemand = Message<"meridian.telemetry.v1.SourceDemand"> & {
  * Use `create(SourceDemandSchema)` to create a new message.
  */
 export const SourceDemandSchema: GenMessage<SourceDemand> = /*@__PURE__*/
-  messageDesc(file_meridian_telemetry_v1_telemetry, 4);
+  messageDesc(file_meridian_telemetry_v1_telemetry, 5);
 
 /**
  * One link as its near end sees it.
@@ -366,7 +413,7 @@ export type LinkMeasurement = Message<"meridian.telemetry.v1.LinkMeasurement"> &
  * Use `create(LinkMeasurementSchema)` to create a new message.
  */
 export const LinkMeasurementSchema: GenMessage<LinkMeasurement> = /*@__PURE__*/
-  messageDesc(file_meridian_telemetry_v1_telemetry, 5);
+  messageDesc(file_meridian_telemetry_v1_telemetry, 6);
 
 /**
  * Mean processing time of a model on a worker of a region.
@@ -407,5 +454,5 @@ export type ServiceTime = Message<"meridian.telemetry.v1.ServiceTime"> & {
  * Use `create(ServiceTimeSchema)` to create a new message.
  */
 export const ServiceTimeSchema: GenMessage<ServiceTime> = /*@__PURE__*/
-  messageDesc(file_meridian_telemetry_v1_telemetry, 6);
+  messageDesc(file_meridian_telemetry_v1_telemetry, 7);
 
