@@ -17,8 +17,8 @@ const anywhere = () => true;
 
 test('the nearest, until its queue or its price costs more than the way', () => {
   expect(cheapest(beliefs(), anywhere)).toBe(0);
-  expect(cheapest(beliefs({ outstanding: [3, 0, 0] }), anywhere)).toBe(1);
-  expect(cheapest(beliefs({ unseen: [3, 0, 0] }), anywhere)).toBe(1);
+  expect(cheapest(beliefs({ outstanding: [4, 0, 0] }), anywhere)).toBe(1);
+  expect(cheapest(beliefs({ unseen: [4, 0, 0] }), anywhere)).toBe(1);
   expect(cheapest(beliefs({ priceMs: [49, 0, 0] }), anywhere)).toBe(1);
   expect(cheapest(beliefs({ priceMs: [47, 0, 0] }), anywhere)).toBe(0);
 });

@@ -19,7 +19,7 @@ export interface Beliefs {
 export const TASK_ROUND_TRIPS = 2;
 
 /** Weight of the expected wait: how much more it counts than its own milliseconds, for those who queue behind. */
-export const WAIT_WEIGHT = 2;
+export const WAIT_WEIGHT = 1.6;
 
 /**
  * The region with the least way + service + size × price + WAIT_WEIGHT × expected wait; the first of equals.
