@@ -136,6 +136,8 @@ export const commonConfig = {
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** Where Prometheus may ask for metrics; unset: nothing is measured or served. */
   metricsListen: hostPort().optional(),
+  /** Where whoever runs the process may ask `/livez` and `/readyz` (plain HTTP); unset: nowhere. */
+  healthListen: hostPort().optional(),
   /** OTLP/HTTP trace endpoint, e.g. http://127.0.0.1:4318/v1/traces; unset: spans stay in the region. */
   otlpUrl: z.url().optional(),
   /** Part of new traces that are recorded. Lower costs less CPU; a task that is not recorded cannot be shown. */

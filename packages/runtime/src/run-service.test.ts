@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 
 /** Goal: the promises of run-service.ts hold for a real process. Method: a tiny service in a child, signals and exit codes. */
@@ -59,6 +60,50 @@ describe('runService', () => {
     child.kill('SIGTERM');
     expect(await closed()).toBe(0);
     expect(output()).toMatch(/"msg":"ready"[\s\S]*drained\nstopped[\s\S]*"msg":"stopped"/);
+  });
+
+  test('the health port says why it is not ready: starting, a problem of its own, stopping', async () => {
+    const free = createServer().listen(0, '127.0.0.1');
+    await once(free, 'listening');
+    const { port } = free.address() as AddressInfo;
+    await new Promise((closed) => free.close(closed));
+    const ask = async (path: string) => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`);
+      return `${response.status} ${(await response.text()).trim()}`;
+    };
+    const body = `components: [{
+      name: 'door',
+      start: () => new Promise((go) => { process.once('message', go); log('starting'); }),
+      drain: () => new Promise((go) => { process.once('message', go); log('draining'); }),
+      stop: async () => {} }],
+      problem: () => { const why = globalThis.why; globalThis.why = undefined; return why; },
+      info: () => { globalThis.why = 'no broker'; return {}; }`;
+    const { child, saw, ready, closed } = probe(body, { MERIDIAN_HEALTH_LISTEN: `127.0.0.1:${port}` });
+    await saw('starting');
+    expect(await ask('/readyz')).toBe('503 starting');
+    expect(await ask('/livez')).toBe('200 live');
+    const announced = ready();
+    child.send('go');
+    expect(await announced).toMatchObject({ healthPort: port });
+    expect(await ask('/readyz')).toBe('503 no broker');
+    expect(await ask('/readyz')).toBe('200 ready');
+    expect(await ask('/metrics')).toBe('404 not found');
+    child.kill('SIGTERM');
+    await saw('draining');
+    expect(await ask('/readyz')).toBe('503 stopping');
+    expect(await ask('/livez')).toBe('200 live');
+    child.send('go');
+    expect(await closed()).toBe(0);
+  });
+
+  test('a health port that is taken ends it with 1', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    const { closed, output } = probe(plain, { MERIDIAN_HEALTH_LISTEN: `127.0.0.1:${port}` });
+    expect(await closed()).toBe(1);
+    expect(output()).toContain(`cannot listen for health on 127.0.0.1:${port}`);
+    await new Promise((done) => taken.close(done));
   });
 
   test('a second signal ends it at once with 1', async () => {

@@ -2,6 +2,7 @@ import { Failure } from '@meridian/failure';
 import { z } from 'zod';
 import { type Clock, systemClock } from './clock.ts';
 import { commonConfig, parseConfig } from './config.ts';
+import { HealthDoor } from './health-door.ts';
 import { type Component, Lifecycle } from './lifecycle.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { type Random, systemRandom } from './random.ts';
@@ -21,6 +22,11 @@ export interface ServiceComposition {
   readonly components: Component[];
   /** Merged into the ready message, e.g. the ports that were taken. Called once everything runs. */
   readonly info?: () => Record<string, unknown>;
+  /**
+   * Why the process cannot do its job now, for people; undefined when it can. Asked only while everything runs. It must
+   * not depend on another region: one that is cut off, or the first of all, does its job.
+   */
+  readonly problem?: () => string | undefined;
 }
 
 export interface Service<S extends z.ZodObject> {
@@ -41,7 +47,8 @@ const TELEMETRY_TIMEOUT_MS = 2_000;
  * 1. The configuration is read first; if anything in it is wrong the process ends with code 1 before it touches anything.
  * 2. `ready` is logged, and sent to a parent that has an IPC channel, only when every component runs.
  * 3. SIGTERM, SIGINT or the parent's end drain, then stop; a second signal ends the process at once.
- * 4. A broken invariant or an unhandled rejection ends the process with code 1: its state can no longer be trusted.
+ * 4. `/readyz` of the health port, if there is one, is 200 from then until a stop begins, while the composition sees no problem.
+ * 5. A broken invariant or an unhandled rejection ends the process with code 1: its state can no longer be trusted.
  */
 export async function runService<S extends z.ZodObject>(service: Service<S>): Promise<void> {
   const { config, common } = readConfig(service);
@@ -56,10 +63,16 @@ export async function runService<S extends z.ZodObject>(service: Service<S>): Pr
     metricsListen: common.metricsListen,
   });
   let isStopping = () => false;
+  let problem: () => string | undefined = () => 'starting';
+  const health =
+    common.healthListen === undefined
+      ? undefined
+      : new HealthDoor(common.healthListen, () => (isStopping() ? 'stopping' : problem()));
   try {
     await telemetry.listening;
+    await health?.listening;
     const context = { config, logger, clock: systemClock, random: systemRandom, telemetry };
-    const { components, info } = await service.compose(context);
+    const { components, info, problem: found } = await service.compose(context);
     const lifecycle = new Lifecycle(components, {
       drainTimeoutMs: common.drainTimeoutMs,
       stopTimeoutMs: STOP_TIMEOUT_MS,
@@ -68,10 +81,8 @@ export async function runService<S extends z.ZodObject>(service: Service<S>): Pr
     });
     isStopping = stopOnSignal(lifecycle, telemetry, logger);
     await lifecycle.start();
-    announce(
-      { ...(telemetry.prometheusPort !== undefined && { metricsPort: telemetry.prometheusPort }), ...info?.() },
-      logger,
-    );
+    problem = found ?? (() => undefined);
+    announce({ ...portsOf(telemetry, health), ...info?.() }, logger);
   } catch (error) {
     // During a shutdown the signal handler decides the exit code.
     if (isStopping()) return;
@@ -89,6 +100,11 @@ function readConfig<S extends z.ZodObject>(service: Service<S>) {
     process.stderr.write(`${service.name}: ${error instanceof Error ? error.message : String(error)}\n`);
     return process.exit(1);
   }
+}
+
+function portsOf(telemetry: Telemetry, health: HealthDoor | undefined): Record<string, number> {
+  const [metricsPort, healthPort] = [telemetry.prometheusPort, health?.port];
+  return { ...(metricsPort !== undefined && { metricsPort }), ...(healthPort !== undefined && { healthPort }) };
 }
 
 function announce(info: Record<string, unknown>, logger: Logger): void {

@@ -58,7 +58,12 @@ export async function compose(context: Context): Promise<ServiceComposition> {
     worker,
     models,
   ];
-  return { components, info: () => ({ worker: config.replica, incarnation, children: pool.pids }) };
+  const problem = () => {
+    if (!bus.connected) return 'the broker does not answer';
+    if (pool.pids.length === 0) return 'no inference process runs';
+    return models.servesAny ? undefined : 'no model is loaded';
+  };
+  return { components, info: () => ({ worker: config.replica, incarnation, children: pool.pids }), problem };
 }
 
 interface Doors {

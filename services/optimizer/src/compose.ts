@@ -40,7 +40,8 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   vector = () => listener.vector;
   const door = new PlanDoor(context, tls, board);
   const closing: Component = { name: 'broker', start: async () => undefined, stop: () => bus.close() };
-  return { components: [closing, ...components, door], info: () => ({ grpcPort: door.port }) };
+  const problem = () => (bus.connected ? undefined : 'the broker does not answer');
+  return { components: [closing, ...components, door], info: () => ({ grpcPort: door.port }), problem };
 }
 
 /** The parts between broker and gRPC door. */

@@ -40,9 +40,13 @@ export async function compose(context: Context): Promise<ServiceComposition> {
     tracer: telemetry.tracer,
   });
   const rolls = createClient(RollService, channel);
-  const { components, door } = assemble(context, { bus, replica, rolls, topology, server });
+  const { components, door, owner } = assemble(context, { bus, replica, rolls, topology, server });
   const closings = [closing('broker', () => bus.close()), closing('sync channel', () => channel.close())];
-  return { components: [...closings, replica, ...components], info: () => ({ grpcPort: door.port }) };
+  const problem = () => {
+    if (!bus.connected) return 'the broker does not answer';
+    return owner.started ? undefined : 'the jobs of earlier lives are not back yet';
+  };
+  return { components: [...closings, replica, ...components], info: () => ({ grpcPort: door.port }), problem };
 }
 
 /** For what arrives over the longest link: results, and uploads of clients that are as far. */

@@ -61,7 +61,8 @@ export async function compose(context: Context): Promise<ServiceComposition> {
   vector = () => assembly.replicator.vector;
   const door = new StateDoor(context, tls, assembly);
   const closing: Component = { name: 'broker', start: async () => undefined, stop: () => bus.close() };
-  return { components: [closing, ...assembly.components, door], info: () => ({ grpcPort: door.port }) };
+  const problem = () => (bus.connected ? undefined : 'the broker does not answer');
+  return { components: [closing, ...assembly.components, door], info: () => ({ grpcPort: door.port }), problem };
 }
 
 export interface Doors {

@@ -99,6 +99,11 @@ export class ModelLoader implements Component {
     return Promise.resolve();
   }
 
+  /** Whether there is a model whose tasks this worker can run. */
+  get servesAny(): boolean {
+    return this.#served.size > 0;
+  }
+
   served(digest: string): PreparedModel | undefined {
     return this.#served.get(digest);
   }
