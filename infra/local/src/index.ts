@@ -1,6 +1,5 @@
 export { controlCommands } from './commands.ts';
 export { ControlServer } from './control-server.ts';
-export { forgetRegion, initializeRegion, type StreamAdministration } from './initialize-region.ts';
 export { ManagedProcess, type ProcessPorts, type ProcessSpec, type ProcessState } from './managed-process.ts';
 export { fetchSamplePhotographs, findNatsServer } from './nats-binary.ts';
 export { SERVICE_NODE_FLAGS } from './node-flags.ts';

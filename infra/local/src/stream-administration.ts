@@ -1,8 +1,8 @@
 import type { Installation } from '@meridian/certificates';
+import type { StreamAdministration } from '@meridian/initializer';
 import { NatsAdmin } from '@meridian/messaging';
 import { loadTls } from '@meridian/rpc';
 import { createLogger, systemClock } from '@meridian/runtime';
-import type { StreamAdministration } from './initialize-region.ts';
 import type { RegionPlan } from './region-plan.ts';
 
 /** The initializer's connection to the region's broker. Close it after use. */

@@ -1,6 +1,6 @@
 import { ROLES, type Role } from '@meridian/contracts';
 import { crossing, exportsTo, importsFrom } from './account-links.ts';
-import type { ConfValue } from './conf-text.ts';
+import type { ConfValue, Secret } from './conf-text.ts';
 import { CONSUMER_ACCOUNT, consumerAccount, exportsToConsumers } from './consumer-account.ts';
 import { type Permissions, permissionsOf } from './permissions.ts';
 
@@ -17,8 +17,8 @@ const SYSTEM_ACCOUNT = 'SYS';
 export interface AccountsOptions {
   readonly region: string;
   readonly peers: readonly string[];
-  readonly publicKeys: Readonly<Record<Role, string>>;
-  readonly links: Readonly<Record<string, { readonly user: string; readonly password: string }>>;
+  readonly publicKeys: Readonly<Record<Role, Secret>>;
+  readonly links: Readonly<Record<string, { readonly user: string; readonly password: Secret }>>;
   readonly auditor: boolean;
 }
 
@@ -63,7 +63,7 @@ function linkAccountOf(peer: string, o: AccountsOptions): ConfValue {
 
 export const systemAccount = SYSTEM_ACCOUNT;
 
-function user(nkey: string, { publish, subscribe }: Permissions): ConfValue {
+function user(nkey: Secret, { publish, subscribe }: Permissions): ConfValue {
   return {
     nkey,
     permissions: {

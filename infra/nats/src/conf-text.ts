@@ -18,6 +18,9 @@ export class Variable {
   }
 }
 
+/** In the text itself, or in the environment of the server that reads it. */
+export type Secret = string | Variable;
+
 const BARE_KEY = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const LINE_CHARS_MAX = 120;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused

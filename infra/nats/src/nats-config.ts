@@ -3,7 +3,8 @@ import { type Role, STREAMS } from '@meridian/contracts';
 import { Failure } from '@meridian/failure';
 import { peersOf, type Topology } from '@meridian/topology';
 import { accounts, linkAccount, systemAccount } from './accounts.ts';
-import { type ConfValue, confText, Variable } from './conf-text.ts';
+import { type BrokerCluster, clusterSettings, syncInterval } from './cluster.ts';
+import { type ConfValue, confText, type Secret, Variable } from './conf-text.ts';
 
 const MIB = 2 ** 20;
 /** The largest message of any stream (a job's record, 4 MiB) with room for its headers. */
@@ -33,15 +34,17 @@ export interface NatsConfigOptions {
   /** As seen from this region: peers' leaf addresses are what its broker dials. */
   readonly topology: Topology;
   readonly region: string;
-  /** `monitor` is HTTP without authentication: on 127.0.0.1 only, off when not given. */
+  /** `monitor` is HTTP without authentication: off when not given. */
   readonly ports: { readonly client: number; readonly leaf: number; readonly monitor?: number };
+  /** Default 127.0.0.1: the monitor tells everybody names and counts. */
+  readonly monitorHost?: string;
   /** Absolute path. */
   readonly storeDirectory: string;
   /** Absolute paths of PEM files, the broker's identity. */
   readonly certificates: { readonly ca: string; readonly cert: string; readonly key: string };
-  readonly publicKeys: Readonly<Record<Role, string>>;
+  readonly publicKeys: Readonly<Record<Role, Secret>>;
   /** By peer; both ends of a link are given the same. */
-  readonly links: Readonly<Record<string, { readonly user: string; readonly password: string }>>;
+  readonly links: Readonly<Record<string, LinkSecret>>;
   /** Encrypts what JetStream stores; from the environment (`JS_KEY`) when not given. */
   readonly jetstreamKey?: string;
   /** host:port that is told to peers: the region's own leaf address, or `DEAD_ADDRESS`. */
@@ -49,6 +52,18 @@ export interface NatsConfigOptions {
   readonly listenHost: string;
   /** Tests only: a user that sees everything in the application's account and one in each link's. */
   readonly auditor?: boolean;
+  /** The region's brokers, when there are several. */
+  readonly cluster?: BrokerCluster;
+  /** Such as `2.11.4`: newer ones are told what older ones refuse. Not given: the floor. */
+  readonly brokerVersion?: string;
+}
+
+/** A whole URL where the password is in the environment: the server puts variables in the place of whole values only. */
+export interface LinkSecret {
+  readonly user: string;
+  readonly password: Secret;
+  /** What the dialling side dials. Default: made of user, password and the peer's leaf address. */
+  readonly url?: Variable;
 }
 
 /**
@@ -65,9 +80,9 @@ export function natsConfig(o: NatsConfigOptions): string {
   const { ca, cert, key } = o.certificates;
   const tls = { cert_file: cert, key_file: key, ca_file: ca };
   return confText({
-    server_name: `${o.region}-1`,
+    server_name: o.cluster?.serverName ?? `${o.region}-1`,
     listen: `${o.listenHost}:${o.ports.client}`,
-    ...(o.ports.monitor !== undefined && { http: `127.0.0.1:${o.ports.monitor}` }),
+    ...(o.ports.monitor !== undefined && { http: `${o.monitorHost ?? '127.0.0.1'}:${o.ports.monitor}` }),
     tls: { ...tls, verify: true, timeout: TLS_TIMEOUT_S },
     max_payload: PAYLOAD_BYTES_MAX,
     max_connections: CONNECTIONS_MAX,
@@ -80,7 +95,9 @@ export function natsConfig(o: NatsConfigOptions): string {
       max_file: FILE_BYTES_MAX,
       key: o.jetstreamKey ?? new Variable(JETSTREAM_KEY_VARIABLE),
       cipher: 'aes',
+      ...syncInterval(o.brokerVersion),
     },
+    ...(o.cluster !== undefined && clusterSettings(o.cluster, o.region, o.listenHost, tls)),
     system_account: systemAccount,
     accounts: accounts({ ...o, peers, auditor: o.auditor === true }),
     ...(peers.length > 0 && { leafnodes: leafnodes(o, tls) }),
@@ -92,7 +109,7 @@ function leafnodes(o: NatsConfigOptions, tls: { [key: string]: string }): { [key
   const own = order.indexOf(o.region);
   const dialled = o.topology.regions.slice(0, own);
   const accepted = order.slice(own + 1);
-  const credential = (peer: string) => o.links[peer] ?? { user: '', password: '' };
+  const credential = (peer: string): LinkSecret => o.links[peer] ?? { user: '', password: '' };
   return {
     reconnect: LEAF_RECONNECT_S,
     // The last region accepts nobody, so it does not listen: a leaf port without users of its own falls back to the
@@ -102,12 +119,11 @@ function leafnodes(o: NatsConfigOptions, tls: { [key: string]: string }): { [key
       advertise: o.advertise,
       no_advertise: true,
       tls: { ...tls, verify: true, timeout: TLS_TIMEOUT_S },
-      authorization: { users: accepted.map((peer) => ({ ...credential(peer), account: linkAccount(peer) })) },
+      authorization: { users: accepted.map((peer) => acceptedUser(credential(peer), linkAccount(peer))) },
     }),
     remotes: dialled.map(({ name, leafAddress }) => {
-      const { user, password } = credential(name);
       return {
-        url: `tls://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${leafAddress}`,
+        url: dialledUrl(credential(name), leafAddress),
         account: linkAccount(name),
         tls,
       };
@@ -115,12 +131,25 @@ function leafnodes(o: NatsConfigOptions, tls: { [key: string]: string }): { [key
   };
 }
 
+function acceptedUser({ user, password }: LinkSecret, account: string): ConfValue {
+  return { user, password, account };
+}
+
+function dialledUrl({ user, password, url }: LinkSecret, address: string): ConfValue {
+  if (url !== undefined) return url;
+  return `tls://${encodeURIComponent(user)}:${encodeURIComponent(String(password))}@${address}`;
+}
+
 function check(o: NatsConfigOptions, peers: readonly string[]): void {
   const problems: string[] = [];
   for (const peer of peers)
     if (!o.links[peer]?.password) problems.push(`links.${peer}: there is no password for the link`);
+  for (const [peer, { password, url }] of Object.entries(o.links))
+    if (password instanceof Variable && url === undefined)
+      problems.push(`links.${peer}: a password of the environment needs a URL of the environment`);
   for (const [role, key] of Object.entries(o.publicKeys))
-    if (!/^U[A-Z2-7]{55}$/.test(key)) problems.push(`publicKeys.${role}: not the public nkey of a user`);
+    if (!(key instanceof Variable) && !/^U[A-Z2-7]{55}$/.test(key))
+      problems.push(`publicKeys.${role}: not the public nkey of a user`);
   const paths = { storeDirectory: o.storeDirectory, ...o.certificates };
   for (const [name, path] of Object.entries(paths))
     if (!isAbsolute(path)) problems.push(`${name}: not absolute: ${path}`);
