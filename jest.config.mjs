@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+
 /** One transform for all projects: TypeScript as it is, by swc, in native ESM. */
 const base = {
   testEnvironment: '<rootDir>/test/support/realm-environment.mjs',
@@ -10,6 +12,9 @@ const base = {
   },
   modulePathIgnorePatterns: ['<rootDir>/.state/', '/dist/'],
 };
+
+/** What renders manifests: kubectl is the only tool that cannot be fetched. `.ci/run` fails without it. */
+const hasKubectl = spawnSync('kubectl', ['version', '--client'], { stdio: 'ignore' }).status === 0;
 
 /** Nothing but computing: no brokers, no processes, no time that anything is waited for. They share the cores. */
 const PURE = ['converter-operations', 'converter-parity', 'recognition-photographs'].map(
@@ -44,6 +49,7 @@ export default {
         '<rootDir>/{packages,services,infra}/*/src/**/*.test.ts',
         '<rootDir>/models/src/**/*.test.ts',
         '<rootDir>/test/{tidy,faults,bench,simulation,rolls,state}/*.test.ts',
+        ...(hasKubectl ? [] : ['!**/*.kubectl.test.ts']),
       ],
     },
     { ...paired, displayName: 'contract', testMatch: ['<rootDir>/test/contract/**/*.test.ts'] },
