@@ -9,10 +9,14 @@ SAMPLES ?=
 WORKERS ?= 1
 ONLY ?=
 REGION ?=
+KUBE_CONTEXT ?=
+CERTIFICATES ?=
+CONFIRM ?=
 COMPONENTS ?=
 TAG ?=
 REGISTRY ?=
 PLACE = --region "$(REGION)" --components "$(COMPONENTS)" --tag "$(TAG)" --registry "$(REGISTRY)"
+CLUSTER = $(PLACE) --context "$(KUBE_CONTEXT)" --certificates "$(CERTIFICATES)" --samples "$(SAMPLES)" --confirm "$(CONFIRM)"
 export MERIDIAN_STATE := $(STATE)
 # Compiled modules are kept: a process's start costs a third less.
 export NODE_COMPILE_CACHE := $(STATE)/compile-cache
@@ -23,7 +27,8 @@ KUBERNETES := node --disable-warning=ExperimentalWarning infra/kustomize/src/mai
 LOCAL := node --disable-warning=ExperimentalWarning infra/local/src/main.ts
 
 .PHONY: help setup toolchain packages run demo check format lint types proto generated boundaries dead-code test unit \
-  faults acceptance bench sim sim-mutants chaos overlays render validate clean
+  faults acceptance bench sim sim-mutants chaos overlays render validate secrets diff deploy undo undeploy \
+  smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -103,6 +108,24 @@ overlays: packages ## writes infra/kustomize/overlays from regions.yaml, the sub
 
 render: packages ## prints the manifests of REGION=; COMPONENTS=keda,service-monitor TAG= REGISTRY=; needs kubectl, no cluster
 	@$(KUBERNETES) render $(PLACE)
+
+secrets: packages ## makes certificates and keys in CERTIFICATES=/path and puts those of REGION= into KUBE_CONTEXT=
+	@$(KUBERNETES) secrets $(CLUSTER)
+
+diff: packages ## what deploy would change in KUBE_CONTEXT=; REGION= and the variables of render
+	@$(KUBERNETES) diff $(CLUSTER)
+
+deploy: packages ## REGION= to KUBE_CONTEXT=, workload by workload, until a photograph is recognised, or back; CERTIFICATES=
+	@$(KUBERNETES) deploy $(CLUSTER)
+
+undo: packages ## brings back what ran in KUBE_CONTEXT= before the last deploy of REGION=
+	@$(KUBERNETES) undo $(CLUSTER)
+
+undeploy: packages ## removes REGION= from KUBE_CONTEXT= but for namespace, secrets and claims; CONFIRM=<region>
+	@$(KUBERNETES) undeploy $(CLUSTER)
+
+smoke: packages ## sends a photograph to REGION= in KUBE_CONTEXT= until it is recognised; CERTIFICATES=
+	@$(KUBERNETES) smoke $(CLUSTER)
 
 # kubectl is the one tool that is not fetched. What is skipped is said and counted; .ci/run fails without it.
 validate: packages ## renders and checks every combination of regions and components; needs kubectl, no cluster

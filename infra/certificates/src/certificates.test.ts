@@ -74,9 +74,10 @@ describe('ensureCertificates', () => {
         `beijing/nkeys/${role}.pub`,
         `beijing/nkeys/${role}.seed`,
       ]),
-      ...['optimizer', 'scheduler', 'sync', 'worker'].flatMap((s) =>
-        ['ca.pem', 'cert.pem', 'key.pem'].map((f) => `beijing/${s}/${f}`),
-      ),
+      ...['optimizer', 'scheduler', 'sync', 'worker'].flatMap((s) => [
+        ...(s === 'scheduler' ? ['beijing/route.key'] : []),
+        ...['ca.pem', 'cert.pem', 'key.pem'].map((f) => `beijing/${s}/${f}`),
+      ]),
     ]);
     const second = await ensureCertificates({ directory, topology, clockMs: NOW_MS + DAY_MS });
     expect(await contents(directory)).toEqual(before);

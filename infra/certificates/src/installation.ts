@@ -36,6 +36,8 @@ export interface RegionCredentials {
   readonly links: Readonly<Record<string, LinkCredential>>;
   /** Encrypts what JetStream stores: losing it loses the region's streams. */
   readonly jetstreamKey: string;
+  /** Of the region's brokers among each other, where there are several. */
+  readonly routePassword: string;
 }
 
 export interface Installation {
@@ -54,6 +56,8 @@ export async function ensureCertificates(o: {
   directory: string;
   topology: Topology;
   clockMs: number;
+  /** DNS names or addresses by which an identity is dialled beside those of the topology; default: none. */
+  hosts?: (region: string, service: Service) => readonly string[];
 }): Promise<Installation> {
   const authority = await ensureAuthority(join(o.directory, 'authority'), o.clockMs);
   const links = await ensureLinks(join(o.directory, 'links.json'), o.topology);
@@ -71,13 +75,14 @@ export async function ensureCertificates(o: {
         role,
         region: region.name,
         name: '1',
-        hosts: dialledHosts(region, role),
+        hosts: [...new Set([...dialledHosts(region, role), ...(o.hosts?.(region.name, role) ?? [])])],
       });
     regions[region.name] = {
       certificates,
       ...(await ensureRoleKeys(join(o.directory, region.name, 'nkeys'))),
       links: linksOf(region.name, links),
       jetstreamKey: await ensureSecret(join(o.directory, region.name, 'jetstream.key')),
+      routePassword: await ensureSecret(join(o.directory, region.name, 'route.key')),
     };
   }
   return {

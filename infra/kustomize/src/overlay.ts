@@ -9,6 +9,9 @@ import { environmentOf, NAMESPACE } from './environment.ts';
 /** Images that infra/docker/Dockerfile builds, each from the target of its last part. */
 export const IMAGES = ['meridian/service', 'meridian/broker'] as const;
 
+/** On everything that is deployed: what an older rendering had can be found by it. */
+export const PART_OF = { pairs: { 'app.kubernetes.io/part-of': 'meridian' } } as const;
+
 const HEADER = '# Generated from regions.yaml: `make overlays` writes it anew.\n';
 
 /** Files of one region's overlay by their path in it. They hold no secret. */
@@ -35,6 +38,7 @@ function kustomization(region: string, base: BaseFolder, tag: string): object {
     kind: 'Kustomization',
     namespace: NAMESPACE,
     resources: [...base.folders.map((folder) => `../../base/${folder}`), 'crossing.yaml'],
+    labels: [PART_OF],
     images: IMAGES.map((name) => ({ name, newTag: tag })),
     // Their names carry their digest: what changes in them rolls the pods that read them.
     configMapGenerator: [

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { Failure } from '@meridian/failure';
 import { stringify } from 'yaml';
 import type { Combination } from './combination.ts';
-import { IMAGES } from './overlay.ts';
+import { IMAGES, PART_OF } from './overlay.ts';
 
 const run = promisify(execFile);
 const OUTPUT_BYTES_MAX = 64 * 2 ** 20;
@@ -46,6 +46,7 @@ function kustomization({ region, components }: Combination, folder: string, o: R
     apiVersion: 'kustomize.config.k8s.io/v1beta1',
     kind: 'Kustomization',
     namespace: 'meridian',
+    labels: [PART_OF],
     resources: [path('overlays', region)],
     components: components.map((name) =>
       name === 'cert-manager' ? path('overlays', region, name) : path('components', name),

@@ -369,7 +369,7 @@ describe('fields and types', () => {
     expect(problems).toMatch(/Deployment\/inference-worker: .*containrPort/);
     expect(problems).toMatch(/PodDisruptionBudget\/nats: .*maxUnavalable/);
     expect(problems).toMatch(/StatefulSet\/nats: .*'string' is not assignable to type 'number'/);
-    expect(problems).toMatch(/NetworkPolicy\/sync: .*'form'/);
+    expect(problems).toMatch(/NetworkPolicy\/sync: .*"form"/);
     expect(problems).toMatch(/ScaledObject\/inference-worker: .*lagTreshold/);
     expect(problems).toMatch(/ScaledObject\/inference-worker: .*lagThreshold: .*expected string/);
     expect(problems).toMatch(/ServiceMonitor\/meridian: .*every/);
