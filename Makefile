@@ -15,6 +15,7 @@ CONFIRM ?=
 COMPONENTS ?=
 TAG ?=
 REGISTRY ?=
+CA_FILE ?=
 PLACE = --region "$(REGION)" --components "$(COMPONENTS)" --tag "$(TAG)" --registry "$(REGISTRY)"
 CLUSTER = $(PLACE) --context "$(KUBE_CONTEXT)" --certificates "$(CERTIFICATES)" --samples "$(SAMPLES)" --confirm "$(CONFIRM)"
 export MERIDIAN_STATE := $(STATE)
@@ -27,7 +28,7 @@ KUBERNETES := node --disable-warning=ExperimentalWarning infra/kustomize/src/mai
 LOCAL := node --disable-warning=ExperimentalWarning infra/local/src/main.ts
 
 .PHONY: help setup toolchain packages run demo check format lint types proto generated boundaries dead-code test unit \
-  faults acceptance bench sim sim-mutants chaos overlays render validate secrets diff deploy undo undeploy \
+  faults acceptance bench sim sim-mutants chaos overlays render validate images secrets diff deploy undo undeploy \
   smoke clean
 
 help: ## this list
@@ -108,6 +109,9 @@ overlays: packages ## writes infra/kustomize/overlays from regions.yaml, the sub
 
 render: packages ## prints the manifests of REGION=; COMPONENTS=keda,service-monitor TAG= REGISTRY=; needs kubectl, no cluster
 	@$(KUBERNETES) render $(PLACE)
+
+images: packages ## builds meridian/service and meridian/broker with docker, podman or buildah; TAG= REGISTRY= CA_FILE=
+	@TAG="$(TAG)" REGISTRY="$(REGISTRY)" CA_FILE="$(CA_FILE)" infra/docker/build.sh
 
 secrets: packages ## makes certificates and keys in CERTIFICATES=/path and puts those of REGION= into KUBE_CONTEXT=
 	@$(KUBERNETES) secrets $(CLUSTER)
