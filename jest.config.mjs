@@ -23,7 +23,15 @@ const PURE = ['converter-operations', 'converter-parity', 'recognition-photograp
 
 /** Real brokers, but no figure that depends on how busy the machine is. */
 const WAITING = [
-  ...['bad-input', 'broker-authorisation', 'causal-wait', 'claim-leftovers', 'message-bus-regions', 'sync-garbage'],
+  ...[
+    'bad-input',
+    'broker-authorisation',
+    'broker-cluster',
+    'causal-wait',
+    'claim-leftovers',
+    'message-bus-regions',
+    'sync-garbage',
+  ],
   ...['cli-events', 'cli-failures', 'cli-jobs', 'cli-models', 'cli-recognize'],
   ...['scheduler-calls', 'scheduler-jobs', 'scheduler-payload', 'scheduler-regions', 'scheduler-residency'],
   ...['scheduler-rolls', 'scheduler-submissions', 'scheduler-tiling', 'optimizer', 'topology', 'worker'],

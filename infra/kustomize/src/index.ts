@@ -1,5 +1,4 @@
-export { type Combination, combinationsOf } from './combination.ts';
-export { readSources, type Sources } from './generated-files.ts';
-export { parseManifests } from './manifest.ts';
-export { render } from './render.ts';
-export { validate } from './validate.ts';
+export { brokerConfig } from './broker-config.ts';
+export { BROKER_PORTS, BROKERS } from './environment.ts';
+export { readSources } from './generated-files.ts';
+export { ensureSecrets, secretManifests } from './secrets.ts';
