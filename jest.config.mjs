@@ -26,7 +26,7 @@ const WAITING = [
   ...[
     'bad-input',
     'broker-authorisation',
-    'broker-cluster',
+    'deployed-region',
     'causal-wait',
     'claim-leftovers',
     'message-bus-regions',
