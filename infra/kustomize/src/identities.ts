@@ -1,5 +1,5 @@
-import { SERVER_NAME, type Service } from '@meridian/certificates';
-import type { Role } from '@meridian/contracts';
+import { SERVER_NAME, SERVICES, type Service } from '@meridian/certificates';
+import { ROLES, type Role } from '@meridian/contracts';
 import { Failure } from '@meridian/failure';
 import { regionOf, type Topology } from '@meridian/topology';
 import { split } from './crossing.ts';
@@ -7,14 +7,6 @@ import { brokerHosts } from './environment.ts';
 
 /** Programs whose name is not that of their certificate and key. */
 const OTHER_NAMES: Readonly<Record<string, Service>> = { nats: 'broker', 'inference-worker': 'worker' };
-const KNOWN: Readonly<Record<Service, Role | undefined>> = {
-  scheduler: 'scheduler',
-  worker: 'worker',
-  sync: 'sync',
-  optimizer: 'optimizer',
-  initializer: 'initializer',
-  broker: undefined,
-};
 
 export interface ProgramIdentity {
   /** Of the certificate. */
@@ -26,18 +18,14 @@ export interface ProgramIdentity {
 /** @throws Failure NOT_FOUND / IDENTITY_UNKNOWN for a program that has no certificate in `infra/certificates`. */
 export function identityOf(program: string): ProgramIdentity {
   const service = OTHER_NAMES[program] ?? program;
-  if (isService(service)) return { service, role: KNOWN[service] };
-  throw new Failure(
-    'NOT_FOUND',
-    `no certificate is made for ${program}: infra/certificates and the table of roles lack it`,
-    {
-      reason: 'IDENTITY_UNKNOWN',
-    },
-  );
+  if (isService(service)) return { service, role: ROLES.find((role) => role === service) };
+  throw new Failure('NOT_FOUND', `no certificate is made for ${program}: the list in infra/certificates lacks it`, {
+    reason: 'IDENTITY_UNKNOWN',
+  });
 }
 
 function isService(name: string): name is Service {
-  return Object.hasOwn(KNOWN, name);
+  return (SERVICES as readonly string[]).includes(name);
 }
 
 /** DNS names of a certificate beside those that every one has: brokers check the name that they dialled. */
