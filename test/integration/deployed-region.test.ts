@@ -56,7 +56,7 @@ async function connectAs(role: 'scheduler' | 'initializer'): Promise<NatsConnect
 interface StreamFacts {
   readonly config: { readonly num_replicas: number };
   readonly state: { readonly messages: number };
-  readonly cluster: { readonly leader: string; readonly replicas?: readonly { current: boolean }[] };
+  readonly cluster: { readonly leader?: string; readonly replicas?: readonly { current: boolean }[] };
 }
 
 async function ready(): Promise<string[]> {
@@ -104,8 +104,18 @@ test('services are ready and recognise with no other region there; ready goes wi
 
 test('no broker’s death loses what was acknowledged, leader or not', async () => {
   const [publisher, asker] = [await connectAs('scheduler'), await connectAs('initializer')];
-  const facts = async (stream: string) =>
-    (await asker.request(`$JS.API.STREAM.INFO.${stream}`, '', { timeout: 5_000 })).json<StreamFacts>();
+  const asked = async (stream: string) =>
+    (await asker.request(`$JS.API.STREAM.INFO.${stream}`, '', { timeout: 1_000 })).json<StreamFacts>();
+  /** A stream that is choosing a leader does not answer. */
+  const facts = async (stream: string) => {
+    let found: StreamFacts | undefined;
+    const isKnown = async () => {
+      found = await asked(stream).catch(() => undefined);
+      return found?.cluster?.leader !== undefined;
+    };
+    await until(isKnown, BACK_MS);
+    return found as StreamFacts;
+  };
   for (const stream of ['TASKS', 'EVENTS', 'STATE', 'HISTORY', 'JOBS', 'AUDIT'])
     expect((await facts(stream)).config.num_replicas).toBe(deployed.brokers.length);
   const js = jetstream(publisher, { timeout: 2_000 });
@@ -138,9 +148,7 @@ test('no broker’s death loses what was acknowledged, leader or not', async () 
     pauses.push(load.pauseMs);
     await deployed.launch(broker);
     await until(async () => {
-      const replicas = await facts('JOBS')
-        .then(({ cluster }) => cluster.replicas ?? [])
-        .catch(() => []);
+      const replicas = (await facts('JOBS')).cluster.replicas ?? [];
       return replicas.length === deployed.brokers.length - 1 && replicas.every(({ current }) => current);
     });
   }
