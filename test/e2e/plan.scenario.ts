@@ -85,6 +85,24 @@ export function plan(current: () => RunningSystem): void {
           for (const { roundTripMs, origin, region } of outcome?.links ?? [])
             expect([origin, region, roundTripMs > 40 && roundTripMs < 400]).toEqual([origin, region, true]);
           expect(inputs.map(({ leftOut }) => leftOut)).toEqual(['', '', '']);
+          // Once a worker has measured its pictures, every region's plan says how many claims it takes ahead.
+          const ahead = async () => {
+            const { outcome: last } = await lastPlan('shanghai');
+            return last?.decisions.filter(({ policy }) => policy === 'claims-ahead') ?? [];
+          };
+          await until(async () => (await ahead()).length > 0 || 'no region says what its workers take ahead', 60_000);
+          for (const { region, decision, reason } of await ahead()) {
+            process.stderr.write(`claims ahead in ${region}: ${decision}; ${reason}\n`);
+            const [, fetchMs, serviceMs] =
+              /^bytes are here ([\d.]+) ms .* a picture takes ([\d.]+) ms: /.exec(reason) ?? [];
+            // A slot's own, what runs while bytes travel, and a few.
+            expect(Number(decision.split(' ')[0])).toBeGreaterThan(4);
+            expect([Number(fetchMs) < 1_000, Number(serviceMs) > 1, Number(serviceMs) < 1_000]).toEqual([
+              true,
+              true,
+              true,
+            ]);
+          }
         } finally {
           await load.stop();
         }
