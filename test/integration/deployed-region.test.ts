@@ -18,7 +18,7 @@ import { photograph } from '../support/photographs.ts';
 const SERVICES = ['sync', 'scheduler', 'optimizer', 'inference-worker'] as const;
 const IN_FLIGHT = 16;
 /** Nothing is published while the streams of a killed broker choose a leader. */
-const PAUSE_MAX_MS = 15_000;
+const PAUSE_MAX_MS = 25_000;
 /** Of the last broker: until streams have a leader again, and services have noticed. */
 const BACK_MS = 60_000;
 
