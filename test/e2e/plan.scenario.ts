@@ -51,12 +51,18 @@ export function plan(current: () => RunningSystem): void {
       }
     }
 
-    /** Until there is a plan made after `sinceMs` with these targets. @returns how long after */
-    async function followed(plans: readonly Plan[], sinceMs: number, targets: string): Promise<number> {
-      const found = () => plans.find((one) => Number(one.computedUnixMs) >= sinceMs && targetsOf(one) === targets);
-      await until(() => found() !== undefined || `targets are ${plans.map(targetsOf).at(-1)}`);
+    /** Until there is a plan made after `sinceMs` of which that is so. @returns how long after */
+    async function made(plans: readonly Plan[], sinceMs: number, isSo: (one: Plan) => boolean): Promise<number> {
+      const found = () => plans.find((one) => Number(one.computedUnixMs) >= sinceMs && isSo(one));
+      await until(() => found() !== undefined || `the last of ${plans.length} plans is not so`);
       return Number(found()?.computedUnixMs) - sinceMs;
     }
+
+    const followed = (plans: readonly Plan[], sinceMs: number, targets: string) =>
+      made(plans, sinceMs, (one) => targetsOf(one) === targets);
+
+    const roundTripMs = ({ outcome }: Plan) =>
+      outcome?.links.find(({ origin, region }) => origin === 'beijing' && region === 'shanghai')?.roundTripMs ?? 0;
 
     test(
       'has the demand that there is, in every region, and where it would run',
@@ -107,6 +113,26 @@ export function plan(current: () => RunningSystem): void {
           await load.stop();
         }
       },
+      TEST_MS,
+    );
+
+    test(
+      'a link that gets 200 ms slower is so in it, and as before when it is, within an interval and a second',
+      () =>
+        watched(async (plans) => {
+          const { emulator } = running.system;
+          /** Of beijing and shanghai: 50 ms at first. */
+          const change = async (oneWayDelayMs: number, isSo: (ms: number) => boolean) => {
+            const changedMs = systemClock.nowMs();
+            emulator.slow('beijing', 'shanghai', { oneWayDelayMs });
+            return made(plans, changedMs, (one) => isSo(roundTripMs(one)));
+          };
+          const slowMs = await change(125, (ms) => ms > 200);
+          const backMs = await change(25, (ms) => ms > 0 && ms < 100);
+          process.stderr.write(`plan of beijing: link slower after ${slowMs} ms, as before after ${backMs} ms\n`);
+          expect(slowMs).toBeLessThan(FOLLOWED_MS);
+          expect(backMs).toBeLessThan(FOLLOWED_MS);
+        }),
       TEST_MS,
     );
 
