@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Failure } from '@meridian/failure';
 import { fetchSamplePhotographs, readSamples, type Sample } from '@meridian/local';
-import { systemClock } from '@meridian/runtime';
+import { fail, systemClock } from '@meridian/runtime';
 import { regionOf } from '@meridian/topology';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
@@ -140,14 +140,6 @@ async function removeRegion(place: ClusterPlace): Promise<void> {
     throw new Failure('INVALID_ARGUMENT', `this stops the region; say that you mean it: CONFIRM=${place.region}`);
   await undeploy(clusterOf(place), parseManifests(await rendering(place)));
   say(`region ${place.region} is gone; its namespace, secrets and claims stay: kubectl delete namespace meridian`);
-}
-
-function fail(error: unknown): never {
-  const failure = Failure.from(error);
-  const text =
-    failure.code === 'INTERNAL' && failure.cause instanceof Error ? String(failure.cause.stack) : failure.message;
-  process.stderr.write(`meridian: ${text}\n`);
-  process.exit(1);
 }
 
 const program = new Command('meridian-kubernetes').description('manifests of a region, and what is done with them');

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { Failure } from '@meridian/failure';
-import { systemClock } from '@meridian/runtime';
+import { fail, systemClock } from '@meridian/runtime';
 import { Command, InvalidArgumentError } from 'commander';
 import { controlCommands } from './commands.ts';
 import { ControlServer } from './control-server.ts';
@@ -107,14 +107,6 @@ function noSamples(provisioned: Provisioned): Failure {
     `no sample photographs (${provisioned.samplesProblem}). Use your own: ./meridian recognize photo.jpg while \`make run\` serves, or SAMPLES=dir with a samples.yaml like infra/local/samples.yaml.`,
     { reason: 'SAMPLES_MISSING' },
   );
-}
-
-function fail(error: unknown): never {
-  const failure = Failure.from(error);
-  const text =
-    failure.code === 'INTERNAL' && failure.cause instanceof Error ? String(failure.cause.stack) : failure.message;
-  process.stderr.write(`meridian: ${text}\n`);
-  process.exit(1);
 }
 
 function workersOf(text: string): number {

@@ -48,6 +48,7 @@ export {
   type Scenario,
   type ScenarioName,
   scenario,
+  tripsOfTask,
 } from './simulated/scenario.ts';
 export { parseScenario } from './simulated/scenario-file.ts';
 export { SIX, type SimulatedRegion, TWENTY_FOUR } from './simulated/world-regions.ts';

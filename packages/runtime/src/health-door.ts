@@ -1,6 +1,4 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { Failure } from '@meridian/failure';
+import { PlainDoor } from './plain-door.ts';
 
 /** Paths of the health port. Whoever starts the process asks them; deployments name them in their probes. */
 export const HEALTH_PATHS = { live: '/livez', ready: '/readyz' } as const;
@@ -13,45 +11,13 @@ export const HEALTH_PATHS = { live: '/livez', ready: '/readyz' } as const;
  * 2. `ready` answers 200 or 503 with the reason as text. It asks nobody: the answer is what the process knows now.
  * 3. Nothing about requests, names or versions is told: there is no password.
  */
-export class HealthDoor {
-  /** Resolves when the port is open. @rejects Failure UNAVAILABLE / LISTEN_FAILED when it cannot be. */
-  readonly listening: Promise<void>;
-  readonly #server: Server;
-
-  /**
-   * @param listen host:port; port 0 takes a free one.
-   * @param problem why the process cannot do its job now; undefined when it can. Must not throw.
-   */
+export class HealthDoor extends PlainDoor {
+  /** @param problem why the process cannot do its job now; undefined when it can. Must not throw. */
   constructor(listen: string, problem: () => string | undefined) {
-    const split = listen.lastIndexOf(':');
-    const host = listen.slice(0, split).replace(/^\[|\]$/g, '');
-    this.#server = createServer((request, response) => {
+    super(listen, 'health', (request, response) => {
       const { status, text } = answer(request.url, problem);
       response.writeHead(status, { 'content-type': 'text/plain' }).end(`${text}\n`);
-    }).unref();
-    this.listening = new Promise((resolve, reject) => {
-      this.#server.once('error', (cause) =>
-        reject(
-          new Failure('UNAVAILABLE', `cannot listen for health on ${listen}: ${cause.message}`, {
-            reason: 'LISTEN_FAILED',
-            cause,
-          }),
-        ),
-      );
-      this.#server.listen({ host, port: Number(listen.slice(split + 1)) }, resolve);
     });
-    // Whoever awaits `listening` sees the failure; nobody else must die of it.
-    this.listening.catch(() => undefined);
-  }
-
-  /** Known once `listening` has resolved. */
-  get port(): number | undefined {
-    return (this.#server.address() as AddressInfo | null)?.port;
-  }
-
-  close(): Promise<void> {
-    this.#server.closeAllConnections();
-    return new Promise((resolve) => void this.#server.close(() => resolve()));
   }
 }
 

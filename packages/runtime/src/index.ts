@@ -13,6 +13,7 @@ export {
   port,
   variableOf,
 } from './config.ts';
+export { fail } from './fail.ts';
 export { HEALTH_PATHS } from './health-door.ts';
 export { type Component, Lifecycle, type LifecycleOptions } from './lifecycle.ts';
 export { createLogger, type Logger } from './logger.ts';

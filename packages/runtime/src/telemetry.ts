@@ -1,6 +1,3 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { Failure } from '@meridian/failure';
 import { createNoopMeter, type Meter, SpanStatusCode, TraceFlags, type Tracer } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -14,6 +11,7 @@ import {
   type SpanProcessor,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-base';
+import { PlainDoor } from './plain-door.ts';
 import { type FinishedSpan, SpanStore } from './span-store.ts';
 
 /**
@@ -172,34 +170,15 @@ function finish(span: ReadableSpan, service: string, region: string): FinishedSp
 }
 
 /** The HTTP server for Prometheus. Our own, because the exporter's cannot take a free port or say which it got. */
-class MetricsDoor {
-  readonly reader = new PrometheusExporter({ preventServerStart: true });
-  readonly listening: Promise<void>;
-  readonly #server: Server;
+class MetricsDoor extends PlainDoor {
+  readonly reader: PrometheusExporter;
 
   constructor(listen: string) {
-    const split = listen.lastIndexOf(':');
-    const host = listen.slice(0, split).replace(/^\[|\]$/g, '');
-    this.#server = createServer((request, response) => {
-      if (request.url === '/metrics') this.reader.getMetricsRequestHandler(request, response);
+    const reader = new PrometheusExporter({ preventServerStart: true });
+    super(listen, 'metrics', (request, response) => {
+      if (request.url === '/metrics') reader.getMetricsRequestHandler(request, response);
       else response.writeHead(404).end();
-    }).unref();
-    this.listening = new Promise((resolve, reject) => {
-      this.#server.once('error', (cause) =>
-        reject(new Failure('UNAVAILABLE', `cannot listen for metrics on ${listen}: ${cause.message}`, { cause })),
-      );
-      this.#server.listen({ host, port: Number(listen.slice(split + 1)) }, resolve);
     });
-    // Whoever awaits `listening` sees the failure; nobody else must die of it.
-    this.listening.catch(() => undefined);
-  }
-
-  get port(): number | undefined {
-    return (this.#server.address() as AddressInfo | null)?.port;
-  }
-
-  close(): Promise<void> {
-    this.#server.closeAllConnections();
-    return new Promise((resolve) => void this.#server.close(() => resolve()));
+    this.reader = reader;
   }
 }

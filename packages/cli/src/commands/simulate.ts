@@ -13,6 +13,7 @@ import {
   type SimulatedRegion,
   scenario,
   TASK_ROUND_TRIPS,
+  tripsOfTask,
 } from '@meridian/placement';
 import { linkOf, parseTopology } from '@meridian/topology';
 import type { Command } from 'commander';
@@ -94,9 +95,10 @@ function inTopology(name: ScenarioName, text: string): Scenario {
     }),
   );
   const trips = regions.map((a) =>
-    regions.map((b) => (a === b ? HOME_MS : TASK_ROUND_TRIPS * linkOf(topology, a.name, b.name).roundTripMs)),
+    regions.map((b) => (a === b ? HOME_MS : linkOf(topology, a.name, b.name).roundTripMs)),
   );
-  return { ...scenario(name, regions), roundTripMs: (origin, region) => trips[origin]?.[region] ?? 0 };
+  const once = (origin: number, region: number) => trips[origin]?.[region] ?? 0;
+  return { ...scenario(name, regions), roundTripMs: tripsOfTask(once, TASK_ROUND_TRIPS) };
 }
 
 function isName(text: string): text is ScenarioName {

@@ -83,24 +83,27 @@ export function piecesOf({ capacity, workers }: PlanRegion, kind: Waiting): read
 }
 
 /** Way and service of a task of the source there, ms; undefined when it cannot or may not run there. */
-export function latencyOf(
+export function latencyOf(problem: PlanProblem, source: PlanSource, region: PlanRegion): number | undefined {
+  return laneOf(problem, source, region)?.latencyMs;
+}
+
+/** The same, with the bytes that each worker-second takes into the region from elsewhere. */
+function laneOf(
   problem: PlanProblem,
   source: PlanSource,
   { name, capacity, workers, bandwidthMbps }: PlanRegion,
-): number | undefined {
+): { readonly latencyMs: number; readonly remoteBytes: number } | undefined {
   const { origin, taskCost, pictureBytes, allowed } = source;
   if (capacity <= 0 || allowed?.has(name) === false) return undefined;
   if (bandwidthMbps === 0 && origin !== name && pictureBytes > 0) return undefined;
   const way = problem.way(origin, name);
   if (way === undefined) return undefined;
   requireWay(way, origin, name);
-  return sentOn(source, way).wayMs + (taskCost * workers * 1_000) / capacity;
-}
-
-/** For each worker-second. */
-function remoteBytesOf({ way }: PlanProblem, source: PlanSource, { name }: PlanRegion): number {
-  const lane = source.origin === name ? undefined : way(source.origin, name);
-  return lane === undefined ? 0 : sentOn(source, lane).bytes / source.taskCost;
+  const sent = sentOn(source, way);
+  return {
+    latencyMs: sent.wayMs + (taskCost * workers * 1_000) / capacity,
+    remoteBytes: origin === name ? 0 : sent.bytes / taskCost,
+  };
 }
 
 class Drawing {
@@ -156,9 +159,9 @@ class Drawing {
 
   #addLanes(source: PlanSource, node: number): void {
     for (const [j, region] of this.#problem.regions.entries()) {
-      const latencyMs = latencyOf(this.#problem, source, region);
-      if (latencyMs === undefined) continue;
-      const remoteBytes = remoteBytesOf(this.#problem, source, region);
+      const lane = laneOf(this.#problem, source, region);
+      if (lane === undefined) continue;
+      const { latencyMs, remoteBytes } = lane;
       const to = (remoteBytes > 0 ? this.#entrances[j] : this.regionNodes[j]) as number;
       const arc = this.builder.arc(node, to, latencyMs / source.taskCost);
       this.lanes.push({ source, region: j, latencyMs, remoteBytes, arc });

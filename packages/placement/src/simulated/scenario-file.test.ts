@@ -35,6 +35,16 @@ test('the three cities of the article run with every policy, and ours is the bes
     expect(of('meridian')).toBeLessThanOrEqual(1.01 * of(name));
 });
 
+test.each([[undefined], [[{ between: ['a', 'b'], roundTripMs: 50 }]]])(
+  'a task that goes twice to another region takes twice as long, and at home as long as ever (%j)',
+  (links) => {
+    const once = parseScenario(file({ links })).roundTripMs;
+    const twice = parseScenario(file({ links, roundTripsPerTask: 2 })).roundTripMs;
+    expect([twice(0, 1), twice(1, 0)]).toEqual([2 * once(0, 1), 2 * once(1, 0)]);
+    expect(twice(1, 1)).toBe(once(1, 1));
+  },
+);
+
 test('two hundred regions run', () => {
   const regions = Array.from({ length: 200 }, (_, i) => region(`r${i}`, { longitude: i - 100, workers: 1 }));
   const scenario = parseScenario(file({ regions, durationS: 0.5 }));

@@ -1,7 +1,7 @@
 import { Failure } from '@meridian/failure';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { DAY_MS, HOME_MS, roundTrips, type Scenario, type Shape, shaped } from './scenario.ts';
+import { DAY_MS, HOME_MS, roundTrips, type Scenario, type Shape, shaped, tripsOfTask } from './scenario.ts';
 
 /** An event of the simulation has one byte for its region. */
 const SCENARIO_REGIONS_MAX = 200;
@@ -72,7 +72,7 @@ export function parseScenario(text: string): Scenario {
       serviceCv: file.serviceCv,
       sizePart: file.sizePart,
     },
-    ...{ durationMs: file.durationS * 1_000, roundTripMs: tripsOf(file) },
+    ...{ durationMs: file.durationS * 1_000, roundTripMs: tripsOfTask(tripsOf(file), file.roundTripsPerTask) },
   };
   const scenario = shaped(fixed, shapeOfFile(file));
   requireFeasible(scenario);
@@ -126,15 +126,10 @@ function shapeOfFile({ regions, utilization, amplitude, events }: ScenarioFile):
   return { utilization, amplitude, events: numbered };
 }
 
-function tripsOf({ regions, links, roundTripsPerTask }: ScenarioFile): Scenario['roundTripMs'] {
-  if (links === undefined) {
-    const fromCoordinates = roundTrips(regions);
-    return (origin, region) => roundTripsPerTask * fromCoordinates(origin, region);
-  }
+function tripsOf({ regions, links }: ScenarioFile): Scenario['roundTripMs'] {
+  if (links === undefined) return roundTrips(regions);
   const trips = new Map(links.map(({ between, roundTripMs }) => [pair(...between), roundTripMs]));
-  const table = regions.map((a) =>
-    regions.map((b) => roundTripsPerTask * (a === b ? HOME_MS : (trips.get(pair(a.name, b.name)) ?? 0))),
-  );
+  const table = regions.map((a) => regions.map((b) => (a === b ? HOME_MS : (trips.get(pair(a.name, b.name)) ?? 0))));
   return (origin, region) => table[origin]?.[region] ?? 0;
 }
 

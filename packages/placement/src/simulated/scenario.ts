@@ -131,6 +131,11 @@ export function roundTrips(regions: readonly SimulatedRegion[]): (origin: number
   };
 }
 
+/** What a task spends on its way when it goes `times` to another region and back; at home it is one way, whatever it takes. */
+export function tripsOfTask(once: Scenario['roundTripMs'], times: number): Scenario['roundTripMs'] {
+  return (origin, region) => (origin === region ? 1 : times) * once(origin, region);
+}
+
 /** Inside a region. */
 export const HOME_MS = 2;
 const MS_PER_100_KM = 1.25;
